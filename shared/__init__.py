@@ -1,0 +1,1 @@
+"""What all services have in common: events, storage, identity and the web. No business rules."""

@@ -1,0 +1,358 @@
+"""NATS JetStream: the only module that knows it. Runs on an event loop in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, StreamConfig
+
+from shared import logs
+from shared.events import STREAM, STREAM_SUBJECTS
+
+T = TypeVar("T")
+log = logs.get(__name__)
+
+DEAD_STREAM = "DEAD"
+PUBLISH_TIMEOUT = 2.0  # seconds; publishes in flight while the server dies never resolve
+PULL_TIMEOUT = 5.0  # seconds; a pull that a restarting server forgot is asked again after this
+ACK_WAIT = 30.0  # seconds until an event whose handler died is delivered again
+DAY = 86_400
+
+_TROUBLE = (nats.errors.Error, nats.js.errors.Error, OSError, asyncio.TimeoutError)
+
+
+@dataclass(frozen=True)
+class Message:
+    """What was stored: the payload, its place in the stream, and its headers."""
+
+    subject: str
+    payload: bytes
+    sequence: int
+    deliveries: int = 1
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Ack:
+    """The handler did its work, or decided that there is none to do."""
+
+
+@dataclass(frozen=True)
+class Nak:
+    """Deliver again after `delay` seconds."""
+
+    delay: float
+
+
+@dataclass(frozen=True)
+class Dead:
+    """Put aside for a person, with the reason."""
+
+    reason: str
+
+
+Outcome = Ack | Nak | Dead
+Handler = Callable[[list[Message]], list[Outcome]]
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A durable pull consumer. `handle` gets up to `batch` messages that arrive within `linger`."""
+
+    durable: str
+    subjects: list[str]
+    handle: Handler
+    loops: int = 4
+    batch: int = 1
+    linger: float = 0.0
+
+
+class Bus:
+    """A connection that is always being made: nothing here fails because NATS is away."""
+
+    def __init__(self, url: str, name: str, replicas: int = 1) -> None:
+        self._url, self._name, self._replicas = url, name, replicas
+        self._loop = asyncio.new_event_loop()
+        self._client = Client()
+        self._ready = asyncio.Event()
+        self._tasks: list[Future[None]] = []
+        self._handlers = ThreadPoolExecutor(16, thread_name_prefix="handler")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="bus", daemon=True)
+
+    # --- the connection -------------------------------------------------------------------------
+
+    def start(self) -> "Bus":
+        self._thread.start()
+        self.spawn(self._connect())
+        return self
+
+    def close(self, timeout: float = 3.0) -> None:
+        """Let handlers in hand finish, then leave."""
+        for task in self._tasks:
+            task.cancel()
+        self._handlers.shutdown(wait=True, cancel_futures=True)
+        if self._client.is_connected:
+            self.run(self._client.drain(), timeout)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout)
+
+    @property
+    def connected(self) -> bool:
+        return self._client.is_connected and self._ready.is_set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine on the bus's loop for as long as it likes."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future.add_done_callback(_report)
+        self._tasks.append(future)
+
+    def call_soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function on the bus's loop, from any thread, without waiting."""
+        self._loop.call_soon_threadsafe(function, *arguments)
+
+    def run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+        """Run a coroutine on the bus's loop and wait for its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
+
+    def wait_ready(self, timeout: float) -> None:
+        """Block until the server is reached. Raises TimeoutError."""
+        self.run(asyncio.wait_for(self._ready.wait(), timeout))
+
+    async def _connect(self) -> None:
+        while not self._ready.is_set():
+            try:
+                if not self._client.is_connected:
+                    await self._client.connect(
+                        self._url,
+                        name=self._name,
+                        max_reconnect_attempts=-1,
+                        reconnect_time_wait=0.5,
+                        connect_timeout=2,
+                        error_cb=_log_error,
+                    )
+                await self.ensure_streams()
+                self._ready.set()
+            except _TROUBLE as error:
+                log.warning("nats is away", error=repr(error))
+                await asyncio.sleep(1)
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        return self._client.jetstream(timeout=PUBLISH_TIMEOUT)
+
+    async def ensure_streams(self) -> None:
+        """Create the streams where they are missing: at start, and after somebody deleted them."""
+        for name, subjects, age in (
+            (STREAM, STREAM_SUBJECTS, 30 * DAY),
+            (DEAD_STREAM, ["dead.*"], 90 * DAY),
+        ):
+            try:
+                await self.jetstream.stream_info(name)
+            except nats.js.errors.NotFoundError:
+                await self.jetstream.add_stream(
+                    StreamConfig(
+                        name=name,
+                        subjects=subjects,
+                        storage=StorageType.FILE,
+                        max_age=age,
+                        max_bytes=10_000_000_000,
+                        num_replicas=self._replicas,
+                        duplicate_window=120,
+                    )
+                )
+
+    # --- publishing -----------------------------------------------------------------------------
+
+    async def publish(self, subject: str, payload: bytes, message_id: str) -> None:
+        """Store one message; returns when the stream has it. Raises what `is_trouble` knows."""
+        await self._ready.wait()
+        await asyncio.wait_for(
+            self.jetstream.publish(subject, payload, headers={"Nats-Msg-Id": message_id}),
+            PUBLISH_TIMEOUT + 0.5,
+        )
+
+    # --- consuming ------------------------------------------------------------------------------
+
+    def consume(self, consumer: Consumer) -> None:
+        """Hand the consumer's messages to its handler until the bus is closed."""
+        for _ in range(consumer.loops):
+            self.spawn(self._consume(consumer))
+
+    async def _consume(self, consumer: Consumer) -> None:
+        while True:
+            await self._ready.wait()
+            try:
+                subscription = await self._bind(consumer)
+                while True:
+                    await self._pull(consumer, subscription)
+            except _TROUBLE as error:
+                log.warning("consumer interrupted", durable=consumer.durable, error=repr(error))
+                await asyncio.sleep(1)
+
+    async def _bind(self, consumer: Consumer) -> JetStreamContext.PullSubscription:
+        """(Re)create stream and consumer where they have vanished; update a changed filter."""
+        await self.ensure_streams()
+        await self.jetstream.add_consumer(
+            STREAM,
+            ConsumerConfig(
+                durable_name=consumer.durable,
+                filter_subjects=consumer.subjects,
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=ACK_WAIT,
+                max_deliver=-1,
+                max_ack_pending=2_000,
+            ),
+        )
+        return await self.jetstream.pull_subscribe_bind(durable=consumer.durable, stream=STREAM)
+
+    async def _pull(
+        self, consumer: Consumer, subscription: JetStreamContext.PullSubscription
+    ) -> None:
+        try:
+            received = await subscription.fetch(1, timeout=PULL_TIMEOUT)
+        except TimeoutError:
+            await self.jetstream.consumer_info(STREAM, consumer.durable)  # raises when it vanished
+            return
+        if consumer.batch > 1:
+            received += await _rest(subscription, consumer.batch - 1, consumer.linger)
+        messages = [_message(msg) for msg in received]
+        outcomes = await asyncio.get_running_loop().run_in_executor(
+            self._handlers, consumer.handle, messages
+        )
+        for msg, message, outcome in zip(received, messages, outcomes, strict=True):
+            await self._conclude(consumer.durable, msg, message, outcome)
+
+    async def _conclude(self, durable: str, msg: Msg, message: Message, outcome: Outcome) -> None:
+        match outcome:
+            case Ack():
+                await msg.ack()
+            case Nak(delay):
+                await msg.nak(delay=delay)
+            case Dead(reason):
+                await self._bury(durable, message, reason)
+                await msg.ack()
+
+    async def _bury(self, durable: str, message: Message, reason: str) -> None:
+        headers = {
+            "Nats-Msg-Id": f"{durable}:{message.sequence}",
+            "Reason": " ".join(reason.split())[:1_000],
+            "Subject": message.subject,
+            "Sequence": str(message.sequence),
+        }
+        await self.jetstream.publish(f"dead.{durable}", message.payload, headers=headers)
+
+    # --- reading history ------------------------------------------------------------------------
+
+    async def read(
+        self,
+        stream: str = STREAM,
+        subjects: list[str] | None = None,
+        since: datetime | int = 1,
+        follow: bool = False,
+    ) -> AsyncIterator[Message | None]:
+        """Every stored message from a time or a sequence on, without consuming it.
+
+        Yields None each time the end is reached, and stops there unless `follow`.
+        """
+        start = since
+        while True:
+            try:
+                async for message in self._read_once(stream, subjects, start):
+                    if message is not None:
+                        start = message.sequence + 1
+                    yield message
+                    if message is None and not follow:
+                        return
+            except _TROUBLE as error:
+                if not follow:
+                    raise
+                log.warning("reading interrupted", error=repr(error))
+                await asyncio.sleep(0.2)
+
+    async def _read_once(
+        self, stream: str, subjects: list[str] | None, start: datetime | int
+    ) -> AsyncIterator[Message | None]:
+        await self._ready.wait()
+        info = await self.jetstream.add_consumer(
+            stream,
+            ConsumerConfig(
+                filter_subjects=subjects,
+                ack_policy=AckPolicy.NONE,
+                inactive_threshold=60,
+                mem_storage=True,
+                num_replicas=1,
+                **_from(start),
+            ),
+        )
+        subscription = await self.jetstream.pull_subscribe_bind(consumer=info.name, stream=stream)
+        pending = info.num_pending or 0
+        if not pending:
+            yield None
+        while True:
+            try:
+                received = await subscription.fetch(min(pending, 200) or 1, timeout=PULL_TIMEOUT)
+            except TimeoutError:
+                await self.jetstream.consumer_info(stream, info.name)  # raises when it vanished
+                continue
+            for msg in received:
+                yield _message(msg)
+            pending = max(pending - len(received), 0)
+            if not pending:
+                yield None
+
+
+def is_trouble(error: BaseException) -> bool:
+    """Whether NATS, not the work, is to blame, so that trying again later helps."""
+    return isinstance(error, _TROUBLE)
+
+
+async def _rest(
+    subscription: JetStreamContext.PullSubscription, batch: int, linger: float
+) -> list[Msg]:
+    try:
+        return await subscription.fetch(batch, timeout=linger)
+    except TimeoutError:
+        return []
+
+
+def _from(start: datetime | int) -> dict[str, Any]:
+    if isinstance(start, int):
+        return {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": start}
+    return {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": start}
+
+
+def _message(msg: Msg) -> Message:
+    place = msg.metadata
+    return Message(
+        msg.subject,
+        msg.data,
+        place.sequence.stream,
+        place.num_delivered or 1,
+        dict(msg.headers or {}),
+    )
+
+
+async def _log_error(error: Exception) -> None:
+    log.warning("nats", error=repr(error))
+
+
+def _report(future: "Future[None]") -> None:
+    if not future.cancelled() and (error := future.exception()):
+        log.error("background work ended", error=repr(error), exc_info=error)
+
+
+def connect_once(url: str, name: str) -> Bus:
+    """A bus for a command-line program: raises TimeoutError when NATS can't be reached."""
+    bus = Bus(url, name).start()
+    bus.wait_ready(5)
+    return bus

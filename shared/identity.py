@@ -1,0 +1,229 @@
+"""Who is asking: tokens that only auth signs, verified here without any call per request."""
+
+import hashlib
+import json
+import threading
+import time
+import urllib.request
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import jwt
+from flask import Flask, Request, g
+from flask_login import LoginManager, UserMixin, current_user
+
+from shared import logs
+from shared.bus import Bus
+from shared.config import Settings
+from shared.errors import NotSignedIn, Unavailable
+from shared.events import SessionRevoked, parse
+
+log = logs.get(__name__)
+
+COOKIE = "session"
+ISSUER = "ticketing-auth"
+AUDIENCE = "ticketing"
+LIFETIME = timedelta(hours=12)
+REFRESH = 60  # seconds between two looks at auth's keys at the most
+_REMEMBERED = 10_000  # verified tokens kept in memory
+
+
+@dataclass(frozen=True)
+class User(UserMixin):
+    """A signed-in person, as their token tells."""
+
+    id: str
+    email: str
+    session_id: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+class Keys(Protocol):
+    """Where verification keys come from."""
+
+    def find(self, key_id: str) -> jwt.PyJWK | None: ...
+
+
+class RemoteKeys:
+    """Auth's public keys: in memory, on disk for a start without auth, refreshed when unknown."""
+
+    def __init__(self, url: str, path: Path) -> None:
+        self._url, self._path = url, path
+        self._lock = threading.Lock()
+        self._asked_at = -float(REFRESH)
+        self._keys = _parse_keys(path.read_text()) if path.exists() else {}
+
+    def find(self, key_id: str) -> jwt.PyJWK | None:
+        """The key of that id, or None. Raises Unavailable while no key at all is known."""
+        if key_id not in self._keys:
+            self._refresh()
+        if not self._keys:
+            raise Unavailable("Sign-in can't be checked right now; try again in a moment")
+        return self._keys.get(key_id)
+
+    def _refresh(self) -> None:
+        with self._lock:
+            wait = REFRESH if self._keys else 1  # without any key, every request depends on it
+            if time.monotonic() - self._asked_at < wait:
+                return
+            self._asked_at = time.monotonic()
+            try:
+                with urllib.request.urlopen(self._url, timeout=2) as answer:  # noqa: S310 - our own setting
+                    text = answer.read(100_000).decode()
+                self._keys = _parse_keys(text)
+                self._save(text)
+            except (OSError, ValueError) as error:
+                log.warning("auth's keys can't be read", url=self._url, error=repr(error))
+
+    def _save(self, text: str) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(f".{threading.get_ident()}")
+        draft.write_text(text)
+        draft.replace(self._path)
+
+
+def _parse_keys(text: str) -> dict[str, jwt.PyJWK]:
+    return {str(key["kid"]): jwt.PyJWK(key) for key in json.loads(text)["keys"]}
+
+
+class Revocations:
+    """Sessions that were ended before their token expires: read from the stream, kept in memory."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, datetime] = {}
+        self._users: dict[str, datetime] = {}
+        self.complete = False
+
+    def follow(self, bus: Bus) -> "Revocations":
+        bus.spawn(self._follow(bus))
+        return self
+
+    async def _follow(self, bus: Bus) -> None:
+        since = datetime.now(UTC) - LIFETIME
+        subjects = [SessionRevoked.subject_name]
+        async for message in bus.read(subjects=subjects, since=since, follow=True):
+            if message is None:
+                self.complete = True
+                continue
+            event = parse(message.payload)
+            if isinstance(event, SessionRevoked):
+                self.add(event)
+
+    def add(self, event: SessionRevoked) -> None:
+        """Remember a revocation; those older than any valid token are forgotten."""
+        data = event.data
+        key, table = (data.id, self._sessions) if data.id else (data.user_id, self._users)
+        table[key] = data.revoked_at
+        oldest = datetime.now(UTC) - LIFETIME
+        for known in (self._sessions, self._users):
+            for name in [name for name, at in known.items() if at < oldest]:
+                del known[name]
+
+    def covers(self, user: User) -> bool:
+        if user.session_id in self._sessions:
+            return True
+        everything_before = self._users.get(user.id)
+        return everything_before is not None and user.issued_at <= everything_before
+
+
+class Identity:
+    """Turns a token into a user."""
+
+    def __init__(self, keys: Keys, revocations: Revocations) -> None:
+        self._keys, self.revocations = keys, revocations
+        self._verified: OrderedDict[str, User] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def user(self, token: str) -> User | None:
+        """The user of a valid token; None for any other. Raises Unavailable without any key."""
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        with self._lock:
+            user = self._verified.get(digest)
+        if user is None:
+            user = self._verify(token)
+            if user is None:
+                return None
+            self._remember(digest, user)
+        if user.expires_at <= datetime.now(UTC) or self.revocations.covers(user):
+            return None
+        return user
+
+    def _remember(self, digest: str, user: User) -> None:
+        with self._lock:
+            self._verified[digest] = user
+            if len(self._verified) > _REMEMBERED:
+                self._verified.popitem(last=False)
+
+    def _verify(self, token: str) -> User | None:
+        try:
+            key = self._keys.find(str(jwt.get_unverified_header(token).get("kid")))
+            if key is None:
+                return None
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["EdDSA"],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={"require": ["exp", "iat", "sub", "sid", "email"]},
+            )
+        except jwt.PyJWTError:
+            return None
+        return user_of(claims)
+
+
+def user_of(claims: dict[str, Any]) -> User:
+    return User(
+        id=str(claims["sub"]),
+        email=str(claims["email"]),
+        session_id=str(claims["sid"]),
+        issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )
+
+
+def cookie_name(settings: Settings) -> str:
+    """Under TLS the `__Host-` prefix keeps other hosts of the domain from setting the cookie."""
+    return f"__Host-{COOKIE}" if settings.secure else COOKIE
+
+
+def init_app(app: Flask, settings: Settings, identity: Identity) -> None:
+    """Let flask-login find the user in the cookie or in the `Authorization` header."""
+    manager = LoginManager()
+    manager.session_protection = None
+    # Templates ask `who()` instead, which does not fail where nobody can be checked.
+    manager.init_app(app, add_context_processor=False)
+    name = cookie_name(settings)
+
+    def load(request: Request) -> User | None:
+        token = bearer_token(request)
+        if not token:
+            token = request.cookies.get(name, "")
+            g.by_cookie = bool(token)
+        return identity.user(token) if token else None
+
+    manager.request_loader(load)
+
+
+def bearer_token(request: Request) -> str:
+    """The token of a client without cookies; no form or link of another site can send one."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def who() -> User | None:
+    """The person who makes this request, if they are signed in."""
+    user = current_user._get_current_object()  # pyright: ignore[reportPrivateUsage] - documented by Werkzeug; the proxy would end with the request
+    return user if isinstance(user, User) else None
+
+
+def require_user() -> User:
+    """The person who makes this request. Raises NotSignedIn."""
+    user = who()
+    if user is None:
+        raise NotSignedIn
+    return user

@@ -1,0 +1,58 @@
+"""Structured logs and the trace that connects a request with the events that follow from it."""
+
+import logging
+import secrets
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import structlog
+
+_traceparent: ContextVar[str] = ContextVar("traceparent", default="")
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure(service: str, level: str, fmt: str) -> None:
+    """Send all logs to stderr as one JSON object, or one readable line, per event."""
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if fmt == "console"
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def get(name: str) -> structlog.typing.FilteringBoundLogger:
+    return structlog.get_logger(module=name)
+
+
+def current_trace() -> str:
+    """The W3C `traceparent` of the work in hand; a new one where none was begun."""
+    return _traceparent.get() or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+@contextmanager
+def trace(traceparent: str | None) -> Generator[None, None, None]:
+    """Do work under the given trace, so that its logs and events carry it on."""
+    value = traceparent if traceparent and len(traceparent) == 55 else current_trace()
+    token = _traceparent.set(value)
+    with structlog.contextvars.bound_contextvars(trace_id=value[3:35]):
+        try:
+            yield
+        finally:
+            _traceparent.reset(token)

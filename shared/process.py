@@ -1,0 +1,99 @@
+"""What the processes of a service have in common: logs, bus, database, relay, health, identity."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pymongo.errors import PyMongoError
+
+from shared import logs, mongo, ops
+from shared.bus import Bus
+from shared.config import DatabaseSettings, Settings
+from shared.identity import Identity, RemoteKeys, Revocations
+from shared.mongo import Store
+from shared.outbox import Aggregates
+from shared.relay import Relay
+from shared.worker import Worker
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Process:
+    """The connections of one process, each made when it is first asked for."""
+
+    name: str
+    settings: Settings
+
+    @cached_property
+    def bus(self) -> Bus:
+        return Bus(self.settings.nats_url, self.name, self.settings.nats_replicas).start()
+
+    @cached_property
+    def store(self) -> Store:
+        assert isinstance(self.settings, DatabaseSettings)  # noqa: S101 - a programming error
+        return mongo.connect(self.settings, self.name)
+
+    @cached_property
+    def relay(self) -> Relay:
+        return Relay(self.bus)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Verifies with auth's published keys and the revocations in the stream."""
+        path = Path(self.settings.state_dir) / f"jwks-{self.name}.json"
+        keys = RemoteKeys(f"{self.settings.auth_url}/api/users/jwks.json", path)
+        return Identity(keys, Revocations().follow(self.bus))
+
+    def start(self) -> "Process":
+        logs.configure(self.name, self.settings.log_level, self.settings.log_format)
+        return self
+
+    def serve_ops(self, checks: ops.Checks) -> None:
+        """Answer health and metrics; the checks of a database and of NATS are always there."""
+        common: ops.Checks = {"nats": lambda: ops.require(self.bus.connected, "not connected")}
+        if isinstance(self.settings, DatabaseSettings):
+            common["mongo"] = lambda: mongo.ping(self.store)
+        ops.serve(self.settings.ops_host, self.settings.ops_port, {**common, **checks})
+
+    def ensure_indexes(self, ensure: Callable[[], None]) -> None:
+        """Create what queries rely on, in the background, as soon as the database answers."""
+
+        def keep_trying() -> None:
+            while True:
+                try:
+                    return ensure()
+                except PyMongoError as error:
+                    log.warning("indexes wait", error=repr(error))
+                    time.sleep(1)
+
+        threading.Thread(target=keep_trying, name="indexes", daemon=True).start()
+
+    def sweep(self, aggregates: Iterable[Aggregates[Any]]) -> None:
+        """Publish what crashes left in outboxes."""
+        for kind in aggregates:
+            self.relay.sweep(kind.collection)
+
+    def revocations_known(self) -> None:
+        """A check: whether every revoked session that still matters has been read."""
+        ops.require(self.identity.revocations.complete, "reading revoked sessions")
+
+
+def run(worker: Worker) -> None:
+    """Run a worker until SIGTERM or SIGINT; the events in hand are finished first."""
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    worker.run(stop)
+    worker.bus.close()

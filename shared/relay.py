@@ -1,0 +1,76 @@
+"""Carries events from outboxes to the stream, and takes them out once the stream has them."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+from pymongo.errors import PyMongoError
+
+from shared import logs
+from shared.bus import Bus, is_trouble
+from shared.mongo import Document, Documents
+
+log = logs.get(__name__)
+
+OVERDUE = timedelta(seconds=1)  # what waits longer was left behind by a crash or by NATS being away
+BATCH = 100
+LIMIT = 10_000  # events in flight; the rest wait in their outboxes
+
+Parcel = tuple[Documents, str, Document]
+
+
+class Relay:
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._in_flight: set[str] = set()
+        self._queue: asyncio.Queue[Parcel] = asyncio.Queue()
+        bus.spawn(self._run())
+
+    def send(self, collection: Documents, key: str, entry: Document) -> None:
+        """Publish soon. Never blocks: what does not fit waits in its outbox for the sweep."""
+        if len(self._in_flight) >= LIMIT or entry["id"] in self._in_flight:
+            return
+        self._in_flight.add(entry["id"])
+        self._bus.call_soon(self._queue.put_nowait, (collection, key, entry))
+
+    def sweep(self, collection: Documents) -> None:
+        """Send again what has waited too long."""
+        latest = datetime.now(UTC) - OVERDUE
+        waiting = collection.find({"outbox.id": {"$gt": ""}}, {"outbox": 1}).limit(1_000)
+        for document in waiting:
+            for entry in document["outbox"]:
+                if datetime.fromisoformat(entry["time"]) <= latest:
+                    self.send(collection, document["_id"], entry)
+
+    async def _run(self) -> None:
+        while True:
+            parcels = [await self._queue.get()]
+            while not self._queue.empty() and len(parcels) < BATCH:
+                parcels.append(self._queue.get_nowait())
+            await self._deliver(parcels)
+
+    async def _deliver(self, parcels: list[Parcel]) -> None:
+        sent = await asyncio.gather(*(self._publish(entry) for _, _, entry in parcels))
+        done = [parcel for parcel, ok in zip(parcels, sent, strict=True) if ok]
+        await asyncio.to_thread(_take_out, done)
+        self._in_flight.difference_update(entry["id"] for _, _, entry in parcels)
+
+    async def _publish(self, entry: Document) -> bool:
+        try:
+            payload = json.dumps(entry).encode()
+            await self._bus.publish(entry["subject"], payload, entry["id"])
+        except Exception as error:
+            if not is_trouble(error):
+                raise
+            log.warning("event stays in its outbox", event=entry["id"], error=repr(error))
+            return False
+        return True
+
+
+def _take_out(parcels: list[Parcel]) -> None:
+    for collection, key, entry in parcels:
+        try:
+            collection.update_one({"_id": key}, {"$pull": {"outbox": {"id": entry["id"]}}})
+        except PyMongoError as error:
+            # The sweep publishes it again under the same id, which the stream drops as known.
+            log.warning("published event stays in its outbox", key=key, error=repr(error))

@@ -1,0 +1,51 @@
+"""The command line. Imports what a command needs only when it runs, so that each starts fast."""
+
+import argparse
+import importlib
+import os
+import sys
+
+APPS = ["auth", "tickets", "orders", "payments", "expiration"]
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    raise SystemExit(arguments.run(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ticketing", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    web = commands.add_parser("web", help="run the web server of a service")
+    web.add_argument("app", choices=APPS)
+    web.set_defaults(run=_web)
+    worker = commands.add_parser("worker", help="run the worker of a service: events and sweeps")
+    worker.add_argument("app", choices=APPS)
+    worker.set_defaults(run=_worker)
+    alarms = commands.add_parser("alarms", help="run the Huey consumer of expiration")
+    alarms.set_defaults(run=_alarms)
+    return parser
+
+
+def _web(arguments: argparse.Namespace) -> int:
+    """Become granian, which imports the app in a worker that it restarts should it crash."""
+    target = f"apps.{arguments.app}.processes:web"
+    host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "3000")
+    threads = os.environ.get("THREADS", "16")
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", target]
+    command += ["--host", host, "--port", port, "--workers", "1", "--blocking-threads", threads]
+    command += ["--respawn-failed-workers", "--workers-kill-timeout", "4", "--backpressure", "512"]
+    command += ["--no-ws", "--log-level", "warning"]
+    os.execv(sys.executable, command)  # noqa: S606 - our own program, no shell
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    from shared.process import run
+
+    run(importlib.import_module(f"apps.{arguments.app}.processes").worker())
+    return 0
+
+
+def _alarms(arguments: argparse.Namespace) -> int:
+    del arguments
+    return int(importlib.import_module("apps.expiration.processes").alarms())
