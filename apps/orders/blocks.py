@@ -1,0 +1,207 @@
+"""The units of tickets in MongoDB. Every change of a block is one atomic, conditional write.
+
+A block says what is free and who took what; whether something may be given back is decided by the
+order's state alone.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from apps.orders.models import Block, Move, Ticket, Units, block_id, block_ids
+from shared.mongo import Document, Store
+
+ROUNDS = 20  # races lost for one block before others are tried
+_REMEMBERED = 20_000  # blocks whose free units a process remembers
+
+
+@dataclass
+class Wish:
+    """One reservation that wants units; `taken` grows while blocks are asked."""
+
+    order_id: str
+    units: int
+    until: datetime
+    taken: list[Units] = field(default_factory=list[Units])
+
+    @property
+    def missing(self) -> int:
+        return self.units - sum(part.units for part in self.taken)
+
+
+class Blocks:
+    def __init__(self, store: Store, size: int) -> None:
+        self.size = size
+        self._blocks = store["blocks"]
+        self._free: OrderedDict[str, int] = OrderedDict()  # guesses; only a write decides
+
+    def ensure_indexes(self) -> None:
+        self._blocks.create_index("taken.until")
+
+    # --- taking -----------------------------------------------------------------------------------
+
+    def take(self, ticket_id: str, count: int, wishes: list[Wish]) -> None:
+        """Give each wish all its units or none, first come, first served."""
+        self._fill(block_ids(ticket_id, count), wishes)
+        if any(wish.missing for wish in wishes):
+            # What looked full to this process may have been released elsewhere: look once more.
+            self._fill(self._look(ticket_id, count), wishes)
+        for wish in wishes:
+            if wish.missing:
+                self._give_back(wish)
+
+    def _fill(self, ids: list[str], wishes: list[Wish]) -> None:
+        for block in ids:
+            waiting = [wish for wish in wishes if wish.missing]
+            if not waiting:
+                return
+            self._take_from(block, waiting)
+
+    def _look(self, ticket_id: str, count: int) -> list[str]:
+        """The blocks that have something free right now."""
+        found: list[str] = []
+        for block in self.read(ticket_id, count, only_open=True):
+            self._guess(block.id, block.available)
+            if block.available:
+                found.append(block.id)
+        return found
+
+    def _take_from(self, block: str, wishes: list[Wish]) -> None:
+        for _ in range(ROUNDS):
+            shares = _share(wishes, self._free.get(block, self.size))
+            if not shares:
+                return
+            if self._write_taken(block, shares):
+                for wish, units in shares:
+                    wish.taken.append(Units(block, units))
+                return
+            self._guess(block, self._read_free(block))
+
+    def _write_taken(self, block: str, shares: list[tuple[Wish, int]]) -> bool:
+        total = sum(units for _, units in shares)
+        condition: Document = {
+            "_id": block,
+            "open": True,
+            "available": {"$gte": total},
+            "taken.order_id": {"$nin": [wish.order_id for wish, _ in shares]},
+        }
+        entries = [
+            {"order_id": wish.order_id, "units": units, "until": wish.until}
+            for wish, units in shares
+        ]
+        change: Document = {
+            "$inc": {"available": -total, "rev": 1},
+            "$push": {"taken": {"$each": entries}},
+        }
+        if not self._blocks.update_one(condition, change).modified_count:
+            return False
+        if block in self._free:
+            self._guess(block, self._free[block] - total)
+        return True
+
+    def _read_free(self, block: str) -> int:
+        found = self._blocks.find_one({"_id": block}, {"available": 1, "open": 1})
+        return found["available"] if found and found["open"] else 0
+
+    def _guess(self, block: str, free: int) -> None:
+        self._free[block] = free
+        while len(self._free) > _REMEMBERED:
+            self._free.popitem(last=False)
+
+    def _give_back(self, wish: Wish) -> None:
+        for part in wish.taken:
+            self.release(wish.order_id, part)
+        wish.taken.clear()
+
+    # --- giving back ------------------------------------------------------------------------------
+
+    def release(self, order_id: str, part: Units) -> None:
+        """Put an order's units back into a block; a second time does nothing."""
+        self._blocks.update_one(
+            {
+                "_id": part.block,
+                "taken": {"$elemMatch": {"order_id": order_id, "units": part.units}},
+            },
+            {
+                "$inc": {"available": part.units, "rev": 1},
+                "$pull": {"taken": {"order_id": order_id}},
+            },
+        )
+        self._free.pop(part.block, None)
+
+    def entries_until(self, after: datetime, latest: datetime) -> Iterator[tuple[str, Document]]:
+        """Every taken entry whose time ended in a window, with its block."""
+        window = {"$gt": after, "$lte": latest}
+        for block in self._blocks.find({"taken": {"$elemMatch": {"until": window}}}, {"taken": 1}):
+            for entry in block["taken"]:
+                if after < entry["until"] <= latest:
+                    yield block["_id"], entry
+
+    # --- capacity ---------------------------------------------------------------------------------
+
+    def read(self, ticket_id: str, count: int, *, only_open: bool = False) -> list[Block]:
+        """The ticket's blocks in order."""
+        condition: Document = {"_id": {"$in": block_ids(ticket_id, count)}}
+        found: dict[str, Document] = {
+            block["_id"]: block
+            for block in self._blocks.find(condition, {"capacity": 1, "available": 1, "open": 1})
+            if block["open"] or not only_open
+        }
+        return [
+            Block(key, found[key]["capacity"], found[key]["available"])
+            for key in block_ids(ticket_id, count)
+            if key in found
+        ]
+
+    def follow(self, ticket: Ticket) -> bool:
+        """Whether all blocks carry the ticket's version."""
+        condition: Document = {"_id": {"$in": block_ids(ticket.id, ticket.blocks)}}
+        stamps = self._blocks.find(condition, {"ticket_epoch": 1, "ticket_version": 1})
+        found = [(stamp["ticket_epoch"], stamp["ticket_version"]) for stamp in stamps]
+        return found == [(ticket.epoch, ticket.version)] * ticket.blocks
+
+    def holder(self, ticket_id: str) -> str | None:
+        """The order that took the only unit of a ticket."""
+        block = self._blocks.find_one({"_id": block_id(ticket_id, 0)}, {"taken.order_id": 1})
+        return block["taken"][0]["order_id"] if block and block["taken"] else None
+
+    def stamp(self, block: str, fence: int, values: dict[str, Any]) -> bool:
+        """Claim a block for one run of `allot`; False when a newer run has claimed it."""
+        new: Document = {"capacity": 0, "available": 0, "taken": [], "rev": 0}
+        try:
+            self._blocks.update_one(
+                {"_id": block, "fence": {"$lt": fence}},
+                {"$set": {"fence": fence, **values}, "$setOnInsert": new},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return False
+        self._free.pop(block, None)
+        return True
+
+    def move(self, move: Move, fence: int) -> bool:
+        """Change a block's capacity; False when a newer run claimed it or units were taken."""
+        condition: Document = {
+            "_id": move.block,
+            "fence": fence,
+            "available": {"$gte": -move.units},
+        }
+        change = {"$inc": {"capacity": move.units, "available": move.units, "rev": 1}}
+        done = bool(self._blocks.update_one(condition, change).modified_count)
+        self._free.pop(move.block, None)
+        return done
+
+
+def _share(wishes: list[Wish], free: int) -> list[tuple[Wish, int]]:
+    """Who gets how many of the free units."""
+    shares: list[tuple[Wish, int]] = []
+    for wish in wishes:
+        units = min(wish.missing, free)
+        if units > 0:
+            shares.append((wish, units))
+            free -= units
+    return shares

@@ -1,0 +1,79 @@
+"""What orders does when it hears of something. The tables at the end are its documentation."""
+
+from dataclasses import dataclass
+
+from apps.orders.models import Pair
+from apps.orders.service import Orders
+from shared.events import (
+    Event,
+    ExpirationComplete,
+    OrderCancelled,
+    OrderCreated,
+    OrderEvent,
+    PaymentCompleted,
+    PaymentCreated,
+    PaymentEvent,
+    PaymentFailed,
+    PaymentRefunded,
+    TicketCreated,
+    TicketUpdated,
+)
+from shared.worker import Handlers
+
+
+@dataclass(frozen=True)
+class EventHandlers:
+    orders: Orders
+
+    def on_ticket(self, event: TicketCreated | TicketUpdated) -> None:
+        ticket = self.orders.tickets.save(event)
+        self.orders.allotment.allot(ticket.id)
+        if ticket.withdrawn:
+            self.orders.cancel_withdrawn(ticket.id)
+        self.orders.allotment.announce(ticket.id)
+
+    def on_payment_created(self, event: PaymentCreated) -> None:
+        self.orders.commit(event.data.order_id, _pair(event))
+
+    def on_payment_completed(self, event: PaymentCompleted) -> None:
+        self.orders.complete(event.data.order_id, _pair(event))
+
+    def on_payment_failed(self, event: PaymentFailed) -> None:
+        self.orders.payment_failed(event.data.order_id, _pair(event))
+
+    def on_payment_refunded(self, event: PaymentRefunded) -> None:
+        self.orders.refund(event.data.order_id, _pair(event), event.data.refunded)
+
+    def on_expiration_complete(self, event: ExpirationComplete) -> None:
+        self.orders.expire(event.data.order_id)
+
+    def on_own_orders(self, events: list[OrderEvent]) -> None:
+        """Tell everyone what is free now: once for each ticket, however many orders it had."""
+        for event in events:
+            if isinstance(event, OrderCancelled):
+                self.orders.release_by_id(event.data.id)
+        for ticket_id in dict.fromkeys(event.data.ticket.id for event in events):
+            ticket = self.orders.tickets.find(ticket_id)
+            if ticket and ticket.withdrawn:
+                self.orders.cancel_withdrawn(ticket_id)
+            self.orders.allotment.announce(ticket_id)
+
+    @property
+    def table(self) -> Handlers:
+        return {
+            TicketCreated: self.on_ticket,
+            TicketUpdated: self.on_ticket,
+            PaymentCreated: self.on_payment_created,
+            PaymentCompleted: self.on_payment_completed,
+            PaymentFailed: self.on_payment_failed,
+            PaymentRefunded: self.on_payment_refunded,
+            ExpirationComplete: self.on_expiration_complete,
+        }
+
+
+# Heard from ourselves, so that an announcement survives a crash between an order and its telling.
+OWN: list[type[Event]] = [OrderCreated, OrderCancelled]
+
+
+def _pair(event: PaymentEvent) -> Pair:
+    return Pair(event.data.id, event.data.attempt)

@@ -1,0 +1,353 @@
+"""Orders and the blocks that their units come from: the rules, without any storage."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from shared.errors import Forbidden, NotFound, Refused
+from shared.events import (
+    Event,
+    OrderAwaitingPayment,
+    OrderCancelled,
+    OrderCompleted,
+    OrderCreated,
+    OrderData,
+    OrderedTicket,
+    PaymentPair,
+)
+
+Status = Literal["created", "awaiting:payment", "complete", "cancelled"]
+Reason = Literal["expired", "buyer", "seller", "payment", "refunded"]
+
+
+class TicketReserved(Refused):
+    message = "Ticket is already reserved"
+
+
+class SoldOut(Refused):
+    message = "Sold out"
+
+
+class NotEnoughLeft(Refused):
+    def __init__(self, left: int) -> None:
+        super().__init__(f"Only {left} left", field="quantity")
+
+
+class NotOnSale(Refused):
+    message = "This ticket is no longer on sale"
+
+
+class OrderPaid(Refused):
+    message = "A paid order can't be cancelled"
+
+
+class PaymentInProgress(Refused):
+    message = "The payment of this order is being confirmed, so it can't be cancelled"
+
+
+# --- orders ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """The ticket as it was when it was reserved."""
+
+    id: str
+    title: str
+    unit_amount: int
+    version: int
+    seller_id: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The payment and the attempt that an order is committed to."""
+
+    payment_id: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Units:
+    """How many units an order took from a block."""
+
+    block: str
+    units: int
+
+
+@dataclass(frozen=True)
+class Order:
+    id: str
+    version: int
+    status: Status
+    user_id: str
+    quantity: int
+    amount: int
+    currency: str
+    ticket: Ordered
+    blocks: tuple[Units, ...]
+    created_at: datetime
+    expires_at: datetime
+    updated_at: datetime
+    reason: Reason | None = None
+    payment: Pair | None = None
+    refunded: int = 0
+    release_pending: bool | None = None
+    key: str | None = None
+    key_hash: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be cancelled by its buyer or by the clock."""
+        return self.status == "created"
+
+
+Change = tuple[Order, type[Event] | None]
+
+_ANNOUNCEMENTS: dict[Status, type[Event]] = {
+    "created": OrderCreated,
+    "awaiting:payment": OrderAwaitingPayment,
+    "complete": OrderCompleted,
+    "cancelled": OrderCancelled,
+}
+
+
+def announce(order: Order, now: datetime) -> Change:
+    """Say the state again, with a new version: heals what an event's loss left behind."""
+    return replace(order, updated_at=now), _ANNOUNCEMENTS[order.status]
+
+
+def remind(order: Order, now: datetime, after: timedelta) -> Change:
+    """Say that the capture is due again, unless that was said a moment ago."""
+    if order.status != "awaiting:payment" or order.updated_at > now - after:
+        return order, None
+    return announce(order, now)
+
+
+def cancel(order: Order, reason: Reason, now: datetime) -> Change:
+    """Give an order up, which no money stands behind yet; its units are free once released.
+
+    Cancelling again changes nothing. Raises OrderPaid or PaymentInProgress.
+    """
+    if order.status == "cancelled":
+        return order, None
+    if order.status == "complete":
+        raise OrderPaid
+    if order.status == "awaiting:payment":
+        raise PaymentInProgress
+    return _cancelled(order, reason, now), OrderCancelled
+
+
+def _cancelled(order: Order, reason: Reason, now: datetime) -> Order:
+    return replace(order, status="cancelled", reason=reason, release_pending=True, updated_at=now)
+
+
+def expire(order: Order, now: datetime) -> Change:
+    """Cancel an unpaid order whose time has passed; the state decides, so others stay."""
+    if order.status != "created" or order.expires_at > now:
+        return order, None
+    return cancel(order, "expired", now)
+
+
+def commit(order: Order, pair: Pair, now: datetime) -> Change:
+    """A payment was authorised: from here on the order can't expire, and capture may follow.
+
+    An order that is still `created` is committed even past its time. One that was cancelled
+    says so again, so that payments lets the authorisation go.
+    """
+    if order.status == "created":
+        committed = replace(order, status="awaiting:payment", payment=pair, updated_at=now)
+        return committed, OrderAwaitingPayment
+    if order.status == "cancelled":
+        return announce(order, now)
+    if order.status == "awaiting:payment" and order.payment == pair:
+        return announce(order, now)
+    return order, None
+
+
+def complete(order: Order, pair: Pair, now: datetime) -> Change:
+    """The money was captured. A cancelled order says so again, so that payments refunds."""
+    if order.status == "cancelled":
+        return announce(order, now)
+    if order.status == "complete" or order.payment not in (None, pair):
+        return order, None
+    return replace(order, status="complete", payment=pair, updated_at=now), OrderCompleted
+
+
+def payment_failed(order: Order, pair: Pair, now: datetime) -> Change:
+    """The intent that the order was committed to is dead: pay again, while time lasts."""
+    if order.status != "awaiting:payment" or order.payment != pair:
+        return order, None
+    if order.expires_at <= now:
+        return replace(_cancelled(order, "payment", now), payment=None), OrderCancelled
+    return replace(order, status="created", payment=None, updated_at=now), OrderCreated
+
+
+def refund(order: Order, pair: Pair, amount: int, now: datetime) -> Change:
+    """Money went back. The order stays what it is and shows the amount; units stay sold."""
+    if order.payment != pair or amount <= order.refunded or order.status == "created":
+        return order, None
+    return announce(replace(order, refunded=amount), now)
+
+
+def released(order: Order) -> Change:
+    """All units are back in their blocks."""
+    return (replace(order, release_pending=None) if order.release_pending else order), None
+
+
+def with_key(order: Order, key: str, key_hash: str) -> Order:
+    return replace(order, key=key, key_hash=key_hash)
+
+
+def with_blocks(order: Order, blocks: tuple[Units, ...]) -> Order:
+    return replace(order, blocks=blocks)
+
+
+def tombstone(order_id: str, block: str, units: int, now: datetime) -> Order:
+    """Stands where an order was never stored, so that it can't be stored any more."""
+    return Order(
+        id=order_id,
+        version=0,
+        status="cancelled",
+        reason="expired",
+        user_id="",
+        quantity=units,
+        amount=0,
+        currency="",
+        ticket=Ordered(block.partition(":")[0], "", 0, 0, ""),
+        blocks=(Units(block, units),),
+        created_at=now,
+        expires_at=now,
+        updated_at=now,
+        release_pending=True,
+    )
+
+
+def public(order: Order) -> OrderData:
+    """What the order's events say."""
+    ticket = order.ticket
+    return OrderData(
+        id=order.id,
+        user_id=order.user_id,
+        status=order.status,
+        reason=order.reason,
+        quantity=order.quantity,
+        amount=order.amount,
+        currency=order.currency,
+        expires_at=order.expires_at,
+        ticket=OrderedTicket(
+            id=ticket.id,
+            title=ticket.title,
+            unit_amount=ticket.unit_amount,
+            version=ticket.version,
+        ),
+        payment=order.payment
+        and PaymentPair(payment_id=order.payment.payment_id, attempt=order.payment.attempt),
+        refunded=order.refunded,
+    )
+
+
+# --- what is on sale ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What orders knows of a ticket: a replica, and how far its blocks follow it."""
+
+    id: str
+    epoch: int
+    version: int
+    user_id: str
+    title: str
+    unit_amount: int
+    currency: str
+    quantity: int
+    withdrawn: bool
+    blocks: int
+    rev: int
+    allotted: bool
+
+    def require_on_sale(self) -> None:
+        if self.withdrawn:
+            raise NotOnSale
+
+
+def ordered(ticket: Ticket) -> Ordered:
+    """The ticket as an order keeps it."""
+    return Ordered(ticket.id, ticket.title, ticket.unit_amount, ticket.version, ticket.user_id)
+
+
+def require_buyer(order: Order | None, user_id: str) -> Order:
+    """The order, if it is this person's. Raises NotFound or Forbidden."""
+    if order is None:
+        raise NotFound
+    if order.user_id != user_id:
+        raise Forbidden("This is somebody else's order")
+    return order
+
+
+# --- blocks ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """Units of one ticket in one document: taking from it is one atomic write."""
+
+    id: str
+    capacity: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Move:
+    """Units to add to a block's capacity, or with a minus to take out of what is free in it."""
+
+    block: str
+    units: int
+
+
+def block_id(ticket_id: str, number: int) -> str:
+    return f"{ticket_id}:{number}"
+
+
+def block_ids(ticket_id: str, count: int) -> list[str]:
+    return [block_id(ticket_id, number) for number in range(count)]
+
+
+def blocks_needed(quantity: int, size: int) -> int:
+    return -(-quantity // size)
+
+
+def moves(blocks: Iterable[Block], quantity: int, size: int) -> list[Move]:
+    """What brings the capacity of all blocks together to `quantity`, as far as units are free.
+
+    Growth fills the first blocks; shrinking takes free units from the last ones. What is taken
+    is never touched, so the sum stays above `quantity` only where nothing is free.
+    """
+    listed = list(blocks)
+    missing = quantity - sum(block.capacity for block in listed)
+    result: list[Move] = []
+    for block in listed if missing > 0 else reversed(listed):
+        units = _room(block, missing, size)
+        if units:
+            result.append(Move(block.id, units))
+            missing -= units
+    return result
+
+
+def _room(block: Block, missing: int, size: int) -> int:
+    if missing > 0:
+        return min(max(size - block.capacity, 0), missing)
+    return -min(block.available, -missing)
+
+
+@dataclass(frozen=True)
+class Availability:
+    """What orders announces of a ticket: how much may be sold, and how much is free."""
+
+    id: str
+    version: int
+    capacity: int
+    available: int
+    order_id: str | None = None

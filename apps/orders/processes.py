@@ -1,0 +1,60 @@
+"""The processes of this service: what each is made of."""
+
+from datetime import timedelta
+
+from flask import Flask
+
+from apps.orders import create_app, handlers
+from apps.orders.allotment import Allotment
+from apps.orders.blocks import Blocks
+from apps.orders.config import Settings
+from apps.orders.service import Orders
+from apps.orders.store import Orders as Store
+from apps.orders.store import Tickets, availability
+from shared.config import load
+from shared.mongo import Store as Database
+from shared.process import Process
+from shared.relay import Relay
+from shared.worker import Job, Worker, batch_consumer, consumer
+
+COALESCE = 0.05  # seconds; what changes of one ticket meanwhile is announced once
+
+
+def orders(settings: Settings, store: Database, relay: Relay | None) -> Orders:
+    tickets, blocks = Tickets(store), Blocks(store, settings.block_size)
+    allotment = Allotment(tickets, blocks, availability(store, relay))
+    hold = timedelta(seconds=settings.hold_seconds)
+    return Orders(Store(store, relay), tickets, blocks, allotment, hold)
+
+
+def web() -> Flask:
+    settings = load(Settings)
+    process = Process("orders", settings).start()
+    service = orders(settings, process.store, process.relay)
+    process.ensure_indexes(service.ensure_indexes)
+    process.serve_ops({"revocations": process.revocations_known})
+    return create_app(settings, service, process.identity)
+
+
+def worker() -> Worker:
+    settings = load(Settings)
+    process = Process("orders", settings).start()
+    service = orders(settings, process.store, process.relay)
+    process.ensure_indexes(service.ensure_indexes)
+    process.serve_ops({})
+    events = handlers.EventHandlers(service)
+    return Worker(
+        process.bus,
+        [
+            consumer("orders", events.table),
+            batch_consumer("orders-availability", handlers.OWN, events.on_own_orders, COALESCE),
+        ],
+        [
+            Job("outbox", 1.0, lambda: process.sweep(service.aggregates)),
+            Job("expired", 2.0, service.sweep_expired),
+            Job("unreleased", 5.0, service.sweep_unreleased),
+            Job("unfinished", 5.0, service.sweep_unfinished),
+            Job("unallotted", 5.0, service.sweep_unallotted),
+            Job("orphans", 10.0, service.sweep_orphans),
+        ],
+    )

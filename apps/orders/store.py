@@ -1,0 +1,148 @@
+"""Orders, and what orders knows of tickets, in MongoDB."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pymongo.errors import DuplicateKeyError
+
+from apps.orders import models
+from apps.orders.models import Availability, Order, Ticket
+from shared.events import AvailabilityData, TicketCreated, TicketUpdated
+from shared.mongo import Document, Store
+from shared.outbox import Aggregates
+from shared.relay import Relay
+
+SWEEP = 500  # documents that one round of a sweep takes on
+
+
+class Orders:
+    def __init__(self, store: Store, relay: Relay | None = None) -> None:
+        self.aggregates = Aggregates(store["orders"], Order, models.public, relay)
+        self._orders = store["orders"]
+
+    def ensure_indexes(self) -> None:
+        self.aggregates.ensure_indexes()
+        self._orders.create_index([("user_id", 1), ("created_at", -1), ("_id", -1)])
+        self._orders.create_index([("status", 1), ("expires_at", 1)])
+        self._orders.create_index([("status", 1), ("updated_at", 1)])
+        self._orders.create_index([("ticket.id", 1), ("status", 1)])
+        self._orders.create_index("release_pending", sparse=True)
+        self._orders.create_index(
+            [("user_id", 1), ("key", 1)],
+            unique=True,
+            partialFilterExpression={"key": {"$type": "string"}},
+        )
+
+    def by_key(self, user_id: str, key: str) -> Order | None:
+        return self.aggregates.find_by({"user_id": user_id, "key": key})
+
+    def of_user(self, user_id: str, after: tuple[datetime, str] | None, limit: int) -> list[Order]:
+        """A person's orders, newest first, from a position on."""
+        condition: Document = {"user_id": user_id}
+        if after:
+            condition["created_at"] = {"$lte": after[0]}
+        found = self._orders.find(condition).sort([("created_at", -1), ("_id", -1)])
+        orders = (self.aggregates.load(document) for document in found.limit(limit + 20))
+        return [o for o in orders if not after or (o.created_at, o.id) < after][:limit]
+
+    def overdue(self, now: datetime) -> list[str]:
+        """Unpaid orders whose time has passed."""
+        return self._ids({"status": "created", "expires_at": {"$lte": now}})
+
+    def unfinished(self, since: datetime) -> list[str]:
+        """Orders that have waited for their payment's capture since that time."""
+        return self._ids({"status": "awaiting:payment", "updated_at": {"$lte": since}})
+
+    def unreleased(self) -> list[str]:
+        """Cancelled orders whose units are not known to be back."""
+        return self._ids({"release_pending": True})
+
+    def open_of_ticket(self, ticket_id: str) -> list[str]:
+        return self._ids({"ticket.id": ticket_id, "status": "created"})
+
+    def statuses(self, ids: Iterable[str]) -> dict[str, str]:
+        """The status of each of these orders that exists."""
+        found = self._orders.find({"_id": {"$in": list(ids)}}, {"status": 1})
+        return {document["_id"]: document["status"] for document in found}
+
+    def _ids(self, condition: Document) -> list[str]:
+        return [found["_id"] for found in self._orders.find(condition, {"_id": 1}).limit(SWEEP)]
+
+
+class Tickets:
+    """The replica of tickets. Its `rev` also numbers the runs that allot its blocks."""
+
+    def __init__(self, store: Store) -> None:
+        self._tickets = store["tickets"]
+
+    def ensure_indexes(self) -> None:
+        self._tickets.create_index("unallotted", sparse=True)
+
+    def find(self, ticket_id: str) -> Ticket | None:
+        found = self._tickets.find_one({"_id": ticket_id})
+        return None if found is None else _ticket(found)
+
+    def save(self, event: TicketCreated | TicketUpdated) -> Ticket:
+        """Store the event's data if it is newer than what is here; the ticket as it is then."""
+        data = event.data
+        state: dict[str, Any] = {
+            "epoch": event.epoch,
+            "version": event.version,
+            **data.model_dump(
+                include={"user_id", "title", "unit_amount", "currency", "quantity", "withdrawn"}
+            ),
+            "unallotted": True,
+        }
+        while True:
+            known = self.find(data.id)
+            if known and (known.epoch, known.version) >= event.order:
+                return known
+            if known is None:
+                self._insert({"_id": data.id, "blocks": 0, "rev": 0, **state})
+            else:
+                guard = {"_id": data.id, "rev": known.rev}
+                self._tickets.update_one(guard, {"$set": state, "$inc": {"rev": 1}})
+
+    def _insert(self, document: Document) -> None:
+        try:
+            self._tickets.insert_one(document)
+        except DuplicateKeyError:
+            return  # another worker was first; the caller looks again
+
+    def begin_allotting(self, ticket: Ticket) -> int | None:
+        """The fence of a new run, higher than any before; None when another one was first."""
+        guard = {"_id": ticket.id, "rev": ticket.rev}
+        begun = self._tickets.update_one(guard, {"$inc": {"rev": 1}}).modified_count
+        return ticket.rev + 1 if begun else None
+
+    def end_allotting(self, ticket_id: str, fence: int, blocks: int, *, complete: bool) -> None:
+        """Note how many blocks may be used; the run is repeated later unless it was complete."""
+        change: Document = {"$set": {"blocks": blocks}}
+        if complete:
+            change["$unset"] = {"unallotted": ""}
+        self._tickets.update_one({"_id": ticket_id, "rev": fence}, change)
+
+    def unallotted(self) -> list[str]:
+        found = self._tickets.find({"unallotted": True}, {"_id": 1}).limit(SWEEP)
+        return [document["_id"] for document in found]
+
+
+def availability(store: Store, relay: Relay | None) -> Aggregates[Availability]:
+    """What was last announced of each ticket."""
+    return Aggregates(store["availability"], Availability, _public_availability, relay)
+
+
+def _public_availability(of: Availability) -> AvailabilityData:
+    return AvailabilityData(
+        ticket_id=of.id, capacity=of.capacity, available=of.available, order_id=of.order_id
+    )
+
+
+def _ticket(found: Document) -> Ticket:
+    names = Ticket.__dataclass_fields__.keys() - {"id", "allotted"}
+    return Ticket(
+        id=found["_id"],
+        allotted="unallotted" not in found,
+        **{name: found[name] for name in names},
+    )
