@@ -1,0 +1,47 @@
+"""The processes of this service: what each is made of."""
+
+from flask import Flask
+
+from apps.payments import create_app, handlers
+from apps.payments.config import Settings
+from apps.payments.gateway import Gateway
+from apps.payments.service import Payments
+from apps.payments.store import Payments as Store
+from shared.config import load
+from shared.process import Process
+from shared.worker import Job, Worker, consumer
+
+
+def payments(settings: Settings, process: Process) -> Payments:
+    gateway = Gateway(
+        settings.stripe_key,
+        settings.stripe_api_base,
+        settings.stripe_webhook_secret,
+        return_url=f"{settings.public_url}/payments/return/",
+    )
+    return Payments(Store(process.store, process.relay), gateway)
+
+
+def web() -> Flask:
+    settings = load(Settings)
+    process = Process("payments", settings).start()
+    service = payments(settings, process)
+    process.ensure_indexes(service.store.ensure_indexes)
+    process.serve_ops({"revocations": process.revocations_known})
+    return create_app(settings, service, process.identity)
+
+
+def worker() -> Worker:
+    settings = load(Settings)
+    process = Process("payments", settings).start()
+    service = payments(settings, process)
+    process.ensure_indexes(service.store.ensure_indexes)
+    process.serve_ops({})
+    return Worker(
+        process.bus,
+        [consumer("payments", handlers.table(service))],
+        [
+            Job("outbox", 1.0, lambda: process.sweep(service.aggregates)),
+            Job("reconcile", 1.0, service.reconcile),
+        ],
+    )

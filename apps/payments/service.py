@@ -1,0 +1,239 @@
+"""What can be done with payments. `settle` alone moves money; everything else leads to it."""
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from apps.payments import models
+from apps.payments.gateway import Doubt, Gateway
+from apps.payments.models import Intent, Method, Move, Payment
+from apps.payments.store import Payments as Store
+from shared import logs
+from shared.errors import NotHereYet
+from shared.events import OrderEvent
+from shared.identity import User
+from shared.mongo import is_temporary
+from shared.outbox import Aggregates
+
+log = logs.get(__name__)
+
+PATIENCE = 2.0  # seconds that a request waits for an order's event that is on its way
+LOOK_AGAIN = 0.05  # seconds between two looks for it
+MOVES = 8  # that one call of `settle` makes at the most; the reconciler goes on later
+
+# What a webhook could tell that our own record does not say yet.
+_NEWS: dict[str, Callable[[Intent], bool]] = {
+    "payment_intent.amount_capturable_updated": lambda known: known.status != "requires_capture",
+    "payment_intent.succeeded": lambda known: known.status != "succeeded",
+    "payment_intent.payment_failed": lambda known: known.status != "requires_payment_method",
+    "payment_intent.canceled": lambda known: known.status != "canceled",
+    "payment_intent.requires_action": lambda known: known.status != "requires_action",
+    "charge.refunded": lambda known: known.refunded < known.captured,
+}
+
+
+def _now() -> datetime:
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+@dataclass
+class Payments:
+    store: Store
+    gateway: Gateway
+    now: Callable[[], datetime] = _now
+    background: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(8, thread_name_prefix="settle")
+    )
+
+    @property
+    def aggregates(self) -> list[Aggregates[Any]]:
+        return [self.store.aggregates]
+
+    # --- what buyers do ---------------------------------------------------------------------------
+
+    def pay(self, user: User, order_id: str, method: Method, key: str | None) -> Payment:
+        """Authorise the order's amount. While an attempt is alive, everyone gets that attempt.
+
+        Raises Declined with the card's reason, NotPayable, or NotHereYet.
+        """
+        key_hash = _hash({"orderId": order_id, **asdict(method)})
+        payment = self.wait_for(user, order_id)
+        if key and (again := self._earlier(user, key, key_hash)):
+            return again
+        if models.may_begin(payment):
+            payment = self._begin(payment, method, (key, key_hash))
+            payment = self.settle(payment.id)
+        return _unless_declined(payment)
+
+    def _earlier(self, user: User, key: str, key_hash: str) -> Payment | None:
+        """The payment that an attempt under the same key led to. Raises what it raised."""
+        payment = self.store.by_key(user.id, key)
+        attempt = payment and models.attempt_with_key(payment, key, key_hash)
+        if payment and attempt and attempt.state == "declined":
+            raise models.Declined(attempt.error)
+        return payment
+
+    def wait_for(self, user: User, order_id: str) -> Payment:
+        """The order's payment, once the order's event has arrived."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            payment = self.store.aggregates.find(order_id)
+            if payment:
+                return models.require_buyer(payment, user.id)
+            if time.monotonic() >= deadline:
+                raise NotHereYet("There is no such order")
+            time.sleep(LOOK_AGAIN)
+
+    def get(self, user: User, payment_id: str) -> Payment:
+        """The buyer's payment. Raises NotFound or Forbidden."""
+        return models.require_buyer(self.store.by_payment_id(payment_id), user.id)
+
+    def returned(self, user: User, order_id: str) -> Payment:
+        """The buyer is back from their bank: see what came of it."""
+        models.require_buyer(self.store.aggregates.find(order_id), user.id)
+        return self.settle(order_id, look=True)
+
+    def _begin(self, payment: Payment, method: Method, keys: tuple[str | None, str]) -> Payment:
+        """Note the attempt, then confirm it. Whoever loses a race finds the winner's attempt."""
+        fresh = None
+        if models.needs_intent(payment):
+            fresh = self.gateway.create(payment, models.next_number(payment))
+        begun = self.store.aggregates.update(
+            payment.id, lambda current: models.begin(current, fresh, method, keys, self.now())
+        )
+        if len(begun.attempts) == len(payment.attempts) or begun.intent is None:
+            return begun
+        if begun.attempts[-1].method != method or begun.attempts[-1].key != keys[0]:
+            return begun
+        return self._confirm(begun, begun.intent)
+
+    def _confirm(self, payment: Payment, intent: Intent) -> Payment:
+        try:
+            seen = self.gateway.confirm(payment, intent)
+        except Doubt:
+            return payment  # the reconciler sends the same attempt again
+        return self._take_in(payment.id, seen, answer=True)
+
+    # --- bringing both sides together -------------------------------------------------------------
+
+    def settle(self, order_id: str, *, look: bool = False) -> Payment:
+        """Make the moves that bring the order and its intent together, until none is left.
+
+        Safe to call at any time, from anywhere, any number of times. Raises Doubt while Stripe does
+        not answer; the reconciler comes back.
+        """
+        payment = self.store.require(order_id)
+        if look and payment.intent:
+            payment = self._take_in(order_id, self.gateway.read(payment.intent))
+        for _ in range(MOVES):
+            move = models.next_move(payment, self.now())
+            before, payment = payment, self._make(move, payment)
+            if payment == before:
+                break
+        return self.store.aggregates.update(
+            order_id, lambda current: models.rest(current, self.now())
+        )
+
+    def _make(self, move: Move, payment: Payment) -> Payment:
+        intent = payment.intent
+        if move == "rest" or intent is None:
+            return payment
+        if move == "say again":
+            return self.store.aggregates.update(
+                payment.id, lambda current: models.say_again(current, self.now())
+            )
+        if move == "confirm":
+            return self._take_in(payment.id, self.gateway.confirm(payment, intent), answer=True)
+        return self._take_in(payment.id, self._ask(move, payment, intent))
+
+    def _ask(self, move: Move, payment: Payment, intent: Intent) -> Intent:
+        match move:
+            case "capture":
+                return self.gateway.capture(payment, intent)
+            case "cancel":
+                return self.gateway.cancel(intent)
+            case "refund":
+                return self.gateway.refund(intent)
+            case _:
+                return self.gateway.read(intent)
+
+    def _take_in(self, order_id: str, seen: Intent, *, answer: bool = False) -> Payment:
+        """Store what Stripe told, one step and one event at a time."""
+        before: Payment | None = None
+        while True:
+            payment = self.store.aggregates.update(
+                order_id, lambda current: models.observe(current, seen, self.now(), answer=answer)
+            )
+            if payment == before:
+                return payment
+            before = payment
+
+    # --- what others report -----------------------------------------------------------------------
+
+    def learn(self, event: OrderEvent) -> None:
+        """Store the order's news; what follows from it is done outside the event."""
+        order_id = event.data.id
+        try:
+            self._update_replica(event)
+        except KeyError:
+            if not self.store.insert(self._new(event)):
+                self._update_replica(event)
+        self.background.submit(self.settle_quietly, order_id)
+
+    def _update_replica(self, event: OrderEvent) -> None:
+        self.store.aggregates.update(
+            event.data.id, lambda current: models.learn(current, event, self.now())
+        )
+
+    def _new(self, event: OrderEvent) -> Payment:
+        now = self.now()
+        return Payment(
+            id=event.data.id,
+            version=0,
+            payment_id=secrets.token_hex(12),
+            order=models.order_from(event),
+            created_at=now,
+            updated_at=now,
+        )
+
+    def settle_quietly(self, order_id: str) -> None:
+        """Settle, and leave what does not work out now to the reconciler."""
+        try:
+            self.settle(order_id)
+        except Doubt as doubt:
+            log.warning("settling waits", order=order_id, error=str(doubt))
+        except Exception as error:
+            if not is_temporary(error):
+                log.error("settling failed", order=order_id, exc_info=error)
+
+    def reconcile(self) -> None:
+        """Go on with every payment whose next move is due."""
+        for order_id in self.store.due(self.now()):
+            self.settle_quietly(order_id)
+
+    def webhook(self, payload: bytes, signature: str) -> None:
+        """Stripe says that something happened: see what, at Stripe itself. Raises BadSignature."""
+        notice = self.gateway.notice(payload, signature)
+        self.store.keep_webhook(asdict(notice), self.now())
+        payment = self.store.by_intent(notice.intent_id) if notice.intent_id else None
+        news = _NEWS.get(notice.kind)
+        if payment and payment.intent and news and news(payment.intent):
+            self.settle(payment.id, look=True)
+
+
+def _unless_declined(payment: Payment) -> Payment:
+    attempt = payment.attempt
+    if payment.status == "declined" and attempt:
+        raise models.Declined(attempt.error)
+    return payment
+
+
+def _hash(body: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
