@@ -1,0 +1,16 @@
+"""Expiration: alarm clocks that ring when a reservation's time is up. Orders decides what then."""
+
+from flask import Flask, Response, jsonify
+
+from apps.expiration.alarms import Alarms
+
+
+def create_app(alarms: Alarms) -> Flask:
+    """A small window for operators; the gateway does not route to it."""
+    app = Flask(__name__, static_folder=None)
+
+    @app.get("/alarms")
+    def pending() -> Response:
+        return jsonify(pending=alarms.pending())
+
+    return app

@@ -1,0 +1,53 @@
+"""The processes of this service: what each is made of."""
+
+from datetime import timedelta
+
+from flask import Flask
+
+from apps.expiration import create_app, handlers
+from apps.expiration.alarms import Alarms
+from apps.expiration.config import Settings
+from apps.expiration.service import Expiration
+from shared.config import load
+from shared.process import Process
+from shared.worker import Job, Worker, consumer
+
+SHUTDOWN = 4  # seconds that alarms which ring right now may take
+
+
+def expiration(settings: Settings, process: Process) -> Expiration:
+    alarms = Alarms(settings.redis_url, settings.secret_key)
+    service = Expiration(alarms, process.bus, timedelta(seconds=settings.hold_seconds))
+    alarms.when_one_rings(service.ring)
+    return service
+
+
+def web() -> Flask:
+    settings = load(Settings)
+    process = Process("expiration", settings).start()
+    service = expiration(settings, process)
+    process.serve_ops({"redis": service.alarms.ping})
+    return create_app(service.alarms)
+
+
+def worker() -> Worker:
+    settings = load(Settings)
+    process = Process("expiration", settings).start()
+    service = expiration(settings, process)
+    process.serve_ops({"redis": service.alarms.ping})
+    return Worker(
+        process.bus,
+        [consumer("expiration", handlers.table(service))],
+        [Job("refill", 2.0, service.refill)],
+    )
+
+
+def alarms() -> int:
+    """The Huey consumer: rings the alarms whose time has come, until SIGTERM."""
+    settings = load(Settings)
+    process = Process("expiration", settings).start()
+    service = expiration(settings, process)
+    process.serve_ops({"redis": service.alarms.ping})
+    options = {"workers": 2, "periodic": False, "max_delay": 1.0, "graceful_signal": "TERM"}
+    service.alarms.huey.create_consumer(**options, shutdown_timeout=SHUTDOWN).run()
+    return 0
