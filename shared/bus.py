@@ -1,5 +1,8 @@
 """NATS JetStream: the only module that knows it. Runs on an event loop in a thread of its own."""
 
+# nats-py is typed in part only; everything outside gets whole types from here.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -136,7 +139,7 @@ class Bus:
                         self._url,
                         name=self._name,
                         max_reconnect_attempts=-1,
-                        reconnect_time_wait=0.5,
+                        reconnect_time_wait=1,
                         connect_timeout=2,
                         error_cb=_log_error,
                     )

@@ -11,7 +11,7 @@ class FieldError:
     field: str | None = None
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - its subclasses state facts, such as TicketReserved
     """A request that can't be met; the class says why, the status says it to clients."""
 
     status = 400

@@ -113,6 +113,7 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     subject_name: ClassVar[str]
+    key_name: ClassVar[str] = "id"
     id: str = Field(default_factory=lambda: secrets.token_hex(12))
     subject: str = ""
     time: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
@@ -126,13 +127,20 @@ class Event(BaseModel):
             cls.subject_name = subject
             EVENTS[subject] = cls
 
-    def model_post_init(self, context: Any) -> None:
+    def model_post_init(self, context: Any) -> None:  # noqa: ARG002 - pydantic calls it so
         object.__setattr__(self, "subject", self.subject_name)
 
     @property
     def order(self) -> tuple[int, int]:
         """What decides which of two events of one aggregate is newer."""
         return self.epoch, self.version
+
+    @property
+    def aggregate(self) -> str:
+        """Which aggregate this tells of, such as `ticket:6f3c...`."""
+        data: Any = self.data  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - each subclass has its own
+        key = getattr(data, self.key_name)  # pyright: ignore[reportUnknownArgumentType]
+        return f"{self.subject.partition('.')[0]}:{key}"
 
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True)
@@ -189,10 +197,12 @@ class OrderCancelled(OrderEvent, subject="order.cancelled"):
 
 
 class AvailabilityChanged(Event, subject="availability.changed"):
+    key_name = "ticket_id"
     data: AvailabilityData
 
 
 class PaymentEvent(Event):
+    key_name = "order_id"  # there is one payment for each order
     data: PaymentData
 
 
@@ -213,6 +223,7 @@ class PaymentRefunded(PaymentEvent, subject="payment.refunded"):
 
 
 class ExpirationComplete(Event, subject="expiration.complete"):
+    key_name = "order_id"
     data: ExpirationData
 
 

@@ -200,11 +200,17 @@ def init_app(app: Flask, settings: Settings, identity: Identity) -> None:
     name = cookie_name(settings)
 
     def load(request: Request) -> User | None:
+        if "nobody_known" in g:  # asked again by the error page: the wait would be the same
+            raise g.nobody_known
         token = bearer_token(request)
         if not token:
             token = request.cookies.get(name, "")
             g.by_cookie = bool(token)
-        return identity.user(token) if token else None
+        try:
+            return identity.user(token) if token else None
+        except Unavailable as error:
+            g.nobody_known = error
+            raise
 
     manager.request_loader(load)
 

@@ -7,7 +7,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import make_wsgi_app
+from prometheus_client import make_wsgi_app  # pyright: ignore[reportUnknownVariableType]
 
 from shared import logs
 
@@ -17,7 +17,7 @@ log = logs.get(__name__)
 Checks = dict[str, Callable[[], object]]
 
 
-class NotReady(Exception):
+class NotReady(Exception):  # noqa: N818 - a state, not a mistake
     """A dependency does not answer, or something is still being loaded."""
 
 
@@ -35,7 +35,7 @@ def require(condition: bool, reason: str) -> None:
 
 
 def _app(checks: Checks) -> Callable[..., Iterable[bytes]]:
-    metrics = make_wsgi_app()
+    metrics: Callable[..., Iterable[bytes]] = make_wsgi_app()  # pyright: ignore[reportUnknownVariableType]
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         match environ["PATH_INFO"]:
@@ -57,7 +57,7 @@ def _app(checks: Checks) -> Callable[..., Iterable[bytes]]:
 def _result(check: Callable[[], object]) -> str:
     try:
         check()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason
         log.info("not ready", error=repr(error))
         return f"{type(error).__name__}: {error}"
     return "ok"

@@ -4,7 +4,7 @@ A document holds its aggregate's state, `rev` (counts writes), `version` (counts
 (raised by a restore) and `outbox` (events that the stream has not acknowledged yet).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
@@ -55,6 +55,16 @@ class Aggregates(Generic[A]):
     def find_by(self, condition: Document) -> A | None:
         document = self.collection.find_one(condition)
         return None if document is None else self.load(document)
+
+    def ids(self) -> Iterator[str]:
+        """The ids of all aggregates."""
+        for document in self.collection.find({}, {"_id": 1}):
+            yield document["_id"]
+
+    def version(self, key: str) -> int | None:
+        """How many events an aggregate has had, counted from 0."""
+        document = self.collection.find_one({"_id": key}, {"version": 1})
+        return None if document is None else document["version"]
 
     def load(self, document: Document) -> A:
         return self._adapter.validate_python({**document, "id": document["_id"]})

@@ -33,6 +33,11 @@ class Relay:
         self._in_flight.add(entry["id"])
         self._bus.call_soon(self._queue.put_nowait, (collection, key, entry))
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything sent is not taken out of its outbox yet."""
+        return bool(self._in_flight)
+
     def sweep(self, collection: Documents) -> None:
         """Send again what has waited too long."""
         latest = datetime.now(UTC) - OVERDUE
@@ -62,7 +67,7 @@ class Relay:
         except Exception as error:
             if not is_trouble(error):
                 raise
-            log.warning("event stays in its outbox", event=entry["id"], error=repr(error))
+            log.warning("event stays in its outbox", event_id=entry["id"], error=repr(error))
             return False
         return True
 

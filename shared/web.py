@@ -44,7 +44,7 @@ def create(
     `form_targets` names the outside origins that a form's answer may redirect to.
     """
     app = Flask(name, static_folder=None)
-    app.config.update(
+    app.config.update(  # pyright: ignore[reportUnknownMemberType]
         MAX_CONTENT_LENGTH=MAX_BODY,
         SECRET_KEY=settings.secret_key,
         # Flask's own session carries notices to the next page; who is signed in is not in it.
@@ -236,7 +236,7 @@ def _begin() -> None:
     g.trace = trace
 
 
-def _end(error: BaseException | None) -> None:
+def _end(_error: BaseException | None) -> None:
     if trace := g.pop("trace", None):
         trace.__exit__(None, None, None)
 

@@ -75,7 +75,7 @@ def batch_consumer(
         readable, outcomes = _parse_all(messages)
         try:
             handle_all([event for _, event in readable])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - judged, never swallowed
             for index, _ in readable:
                 outcomes[index] = judge(error, messages[index], failures)
         return outcomes
@@ -110,7 +110,7 @@ def _attempt(handlers: Handlers, message: Message, failures: "Counter[int]") -> 
     with logs.trace(event.traceparent):
         try:
             handlers[type(event)](event)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - judged, never swallowed
             return judge(error, message, failures)
     return Ack()
 

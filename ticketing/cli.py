@@ -24,6 +24,10 @@ def _parser() -> argparse.ArgumentParser:
     worker.set_defaults(run=_worker)
     alarms = commands.add_parser("alarms", help="run the Huey consumer of expiration")
     alarms.set_defaults(run=_alarms)
+    if "events" in sys.argv[1:2] or {"-h", "--help"} & set(sys.argv[1:2]):
+        from ticketing import events  # brings NATS with it, which no other command waits for
+
+        events.add_commands(commands)
     return parser
 
 

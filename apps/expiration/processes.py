@@ -10,6 +10,7 @@ from apps.expiration.config import Settings
 from apps.expiration.service import Expiration
 from shared.config import load
 from shared.process import Process
+from shared.upkeep import Upkeep
 from shared.worker import Job, Worker, consumer
 
 SHUTDOWN = 4  # seconds that alarms which ring right now may take
@@ -40,6 +41,13 @@ def worker() -> Worker:
         [consumer("expiration", handlers.table(service))],
         [Job("refill", 2.0, service.refill)],
     )
+
+
+def upkeep() -> Upkeep:
+    """Alarms are all that is here: a replay sets them again, and nothing is owned to resync."""
+    settings = load(Settings)
+    process = Process("expiration", settings).start()
+    return Upkeep(process.bus, replicas=handlers.table(expiration(settings, process)))
 
 
 def alarms() -> int:

@@ -46,7 +46,8 @@ class Allotment:
         return excess and not any(block.available for block in blocks)
 
     def _run(self, ticket: Ticket, fence: int) -> None:
-        count = max(ticket.blocks, blocks_needed(ticket.quantity, self.blocks.size))
+        known = ticket.blocks or self.blocks.existing(ticket.id)
+        count = max(known, blocks_needed(ticket.quantity, self.blocks.size))
         stamp = {
             "open": not ticket.withdrawn,
             "ticket_epoch": ticket.epoch,

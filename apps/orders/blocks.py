@@ -157,6 +157,12 @@ class Blocks:
             if key in found
         ]
 
+    def existing(self, ticket_id: str) -> int:
+        """How many blocks a ticket has, for a replica that does not know."""
+        return self._blocks.count_documents(
+            {"_id": {"$gte": f"{ticket_id}:", "$lt": f"{ticket_id};"}}
+        )
+
     def follow(self, ticket: Ticket) -> bool:
         """Whether all blocks carry the ticket's version."""
         condition: Document = {"_id": {"$in": block_ids(ticket.id, ticket.blocks)}}

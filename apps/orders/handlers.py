@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from apps.orders.models import Pair
+from apps.orders.models import Pair, Ticket
 from apps.orders.service import Orders
 from shared.events import (
     Event,
@@ -26,7 +26,13 @@ class EventHandlers:
     orders: Orders
 
     def on_ticket(self, event: TicketCreated | TicketUpdated) -> None:
-        ticket = self.orders.tickets.save(event)
+        self._follow(self.orders.tickets.save(event))
+
+    def rebuild_ticket(self, event: TicketCreated | TicketUpdated) -> None:
+        """Take the event as the truth about its ticket, even where its version is known."""
+        self._follow(self.orders.tickets.save(event, rebuild=True))
+
+    def _follow(self, ticket: Ticket) -> None:
         self.orders.allotment.allot(ticket.id)
         if ticket.withdrawn:
             self.orders.cancel_withdrawn(ticket.id)
@@ -69,6 +75,10 @@ class EventHandlers:
             PaymentRefunded: self.on_payment_refunded,
             ExpirationComplete: self.on_expiration_complete,
         }
+
+    @property
+    def replicas(self) -> Handlers:
+        return {TicketCreated: self.rebuild_ticket, TicketUpdated: self.rebuild_ticket}
 
 
 # Heard from ourselves, so that an announcement survives a crash between an order and its telling.

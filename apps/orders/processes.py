@@ -1,10 +1,11 @@
 """The processes of this service: what each is made of."""
 
 from datetime import timedelta
+from typing import Any
 
 from flask import Flask
 
-from apps.orders import create_app, handlers
+from apps.orders import create_app, handlers, models
 from apps.orders.allotment import Allotment
 from apps.orders.blocks import Blocks
 from apps.orders.config import Settings
@@ -12,9 +13,12 @@ from apps.orders.service import Orders
 from apps.orders.store import Orders as Store
 from apps.orders.store import Tickets, availability
 from shared.config import load
+from shared.events import AvailabilityChanged
 from shared.mongo import Store as Database
+from shared.outbox import Aggregates
 from shared.process import Process
 from shared.relay import Relay
+from shared.upkeep import Announce, Upkeep
 from shared.worker import Job, Worker, batch_consumer, consumer
 
 COALESCE = 0.05  # seconds; what changes of one ticket meanwhile is announced once
@@ -34,6 +38,18 @@ def web() -> Flask:
     process.ensure_indexes(service.ensure_indexes)
     process.serve_ops({"revocations": process.revocations_known})
     return create_app(settings, service, process.identity)
+
+
+def upkeep() -> Upkeep:
+    settings = load(Settings)
+    process = Process("orders", settings).start()
+    service = orders(settings, process.store, process.relay)
+    announcements: list[tuple[Aggregates[Any], Announce]] = [
+        (service.store.aggregates, lambda order: models.announce(order, order.updated_at)),
+        (service.allotment.announced, lambda last: (last, AvailabilityChanged)),
+    ]
+    replicas = handlers.EventHandlers(service).replicas
+    return Upkeep(process.bus, process.relay, announcements, replicas)
 
 
 def worker() -> Worker:

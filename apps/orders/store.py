@@ -1,5 +1,6 @@
 """Orders, and what orders knows of tickets, in MongoDB."""
 
+import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -83,8 +84,11 @@ class Tickets:
         found = self._tickets.find_one({"_id": ticket_id})
         return None if found is None else _ticket(found)
 
-    def save(self, event: TicketCreated | TicketUpdated) -> Ticket:
-        """Store the event's data if it is newer than what is here; the ticket as it is then."""
+    def save(self, event: TicketCreated | TicketUpdated, *, rebuild: bool = False) -> Ticket:
+        """Store the event's data if it is newer than what is here; the ticket as it is then.
+
+        A rebuild also stores the same version once more, whatever is here.
+        """
         data = event.data
         state: dict[str, Any] = {
             "epoch": event.epoch,
@@ -96,13 +100,18 @@ class Tickets:
         }
         while True:
             known = self.find(data.id)
-            if known and (known.epoch, known.version) >= event.order:
+            if known and not _is_news(event, known, rebuild=rebuild):
                 return known
             if known is None:
-                self._insert({"_id": data.id, "blocks": 0, "rev": 0, **state})
-            else:
-                guard = {"_id": data.id, "rev": known.rev}
-                self._tickets.update_one(guard, {"$set": state, "$inc": {"rev": 1}})
+                # A lost replica begins above every fence that its blocks may carry.
+                self._insert({"_id": data.id, "blocks": 0, "rev": int(time.time()), **state})
+            elif self._replace(data.id, known.rev, state):
+                rebuild = False
+
+    def _replace(self, ticket_id: str, rev: int, state: dict[str, Any]) -> bool:
+        guard = {"_id": ticket_id, "rev": rev}
+        change: Document = {"$set": state, "$inc": {"rev": 1}}
+        return bool(self._tickets.update_one(guard, change).modified_count)
 
     def _insert(self, document: Document) -> None:
         try:
@@ -126,6 +135,11 @@ class Tickets:
     def unallotted(self) -> list[str]:
         found = self._tickets.find({"unallotted": True}, {"_id": 1}).limit(SWEEP)
         return [document["_id"] for document in found]
+
+
+def _is_news(event: TicketCreated | TicketUpdated, known: Ticket, *, rebuild: bool) -> bool:
+    current = (known.epoch, known.version)
+    return event.order > current or (rebuild and event.order == current)
 
 
 def availability(store: Store, relay: Relay | None) -> Aggregates[Availability]:

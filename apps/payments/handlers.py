@@ -12,3 +12,8 @@ def table(payments: Payments) -> Handlers:
         OrderCompleted: payments.learn,  # nothing more to do
         OrderCancelled: payments.learn,  # let the authorisation go, or refund
     }
+
+
+def replicas(payments: Payments) -> Handlers:
+    kinds = (OrderCreated, OrderAwaitingPayment, OrderCompleted, OrderCancelled)
+    return dict.fromkeys(kinds, payments.rebuild)

@@ -145,10 +145,13 @@ IN_PROGRESS: set[AttemptState] = {"started", "action", "authorized"}
 # --- what happens to a payment --------------------------------------------------------------------
 
 
-def learn(payment: Payment, event: OrderEvent, now: datetime) -> Change:
-    """Store what the order says, if it is newer, and when what follows from it is overdue."""
-    known = payment.order
-    if event.order <= (known.epoch, known.version):
+def learn(payment: Payment, event: OrderEvent, now: datetime, *, rebuild: bool = False) -> Change:
+    """Store what the order says, if it is newer, and when what follows from it is overdue.
+
+    A rebuild also stores the same version once more.
+    """
+    known = (payment.order.epoch, payment.order.version)
+    if event.order < known or (event.order == known and not rebuild):
         return payment, None
     payment = replace(payment, order=order_from(event))
     return replace(payment, settle_at=look_again_at(payment, now)), None
@@ -267,6 +270,13 @@ _SEEN: dict[IntentStatus, AttemptState] = {
     "requires_action": "action",
     "requires_payment_method": "declined",
 }
+
+
+def resync(payment: Payment, now: datetime) -> Change:
+    """Announce the state to everybody, where there is one that was ever announced."""
+    if payment.status not in _ANNOUNCEMENTS:
+        return payment, None
+    return say_again(payment, now)
 
 
 def say_again(payment: Payment, now: datetime) -> Change:

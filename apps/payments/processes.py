@@ -1,14 +1,18 @@
 """The processes of this service: what each is made of."""
 
+from typing import Any
+
 from flask import Flask
 
-from apps.payments import create_app, handlers
+from apps.payments import create_app, handlers, models
 from apps.payments.config import Settings
 from apps.payments.gateway import Gateway
 from apps.payments.service import Payments
 from apps.payments.store import Payments as Store
 from shared.config import load
+from shared.outbox import Aggregates
 from shared.process import Process
+from shared.upkeep import Announce, Upkeep
 from shared.worker import Job, Worker, consumer
 
 
@@ -29,6 +33,16 @@ def web() -> Flask:
     process.ensure_indexes(service.store.ensure_indexes)
     process.serve_ops({"revocations": process.revocations_known})
     return create_app(settings, service, process.identity)
+
+
+def upkeep() -> Upkeep:
+    settings = load(Settings)
+    process = Process("payments", settings).start()
+    service = payments(settings, process)
+    announcements: list[tuple[Aggregates[Any], Announce]] = [
+        (service.store.aggregates, lambda payment: models.resync(payment, service.now()))
+    ]
+    return Upkeep(process.bus, process.relay, announcements, handlers.replicas(service))
 
 
 def worker() -> Worker:

@@ -179,17 +179,24 @@ class Payments:
 
     def learn(self, event: OrderEvent) -> None:
         """Store the order's news; what follows from it is done outside the event."""
-        order_id = event.data.id
+        self.store_order(event)
+        self.background.submit(self.settle_quietly, event.data.id)
+
+    def rebuild(self, event: OrderEvent) -> None:
+        """Take the event as the truth about its order; the reconciler does what follows."""
+        self.store_order(event, rebuild=True)
+
+    def store_order(self, event: OrderEvent, *, rebuild: bool = False) -> None:
         try:
-            self._update_replica(event)
+            self._update_replica(event, rebuild)
         except KeyError:
             if not self.store.insert(self._new(event)):
-                self._update_replica(event)
-        self.background.submit(self.settle_quietly, order_id)
+                self._update_replica(event, rebuild)
 
-    def _update_replica(self, event: OrderEvent) -> None:
+    def _update_replica(self, event: OrderEvent, rebuild: bool) -> None:
         self.store.aggregates.update(
-            event.data.id, lambda current: models.learn(current, event, self.now())
+            event.data.id,
+            lambda current: models.learn(current, event, self.now(), rebuild=rebuild),
         )
 
     def _new(self, event: OrderEvent) -> Payment:
