@@ -88,7 +88,8 @@ class Bus:
         self._loop = asyncio.new_event_loop()
         self._client = Client()
         self._ready = asyncio.Event()
-        self._tasks: list[Future[None]] = []
+        self._running: set[asyncio.Task[Any]] = set()
+        self._in_hand: set[asyncio.Task[None]] = set()
         self._handlers = ThreadPoolExecutor(16, thread_name_prefix="handler")
         self._thread = threading.Thread(target=self._loop.run_forever, name="bus", daemon=True)
 
@@ -99,15 +100,20 @@ class Bus:
         self.spawn(self._connect())
         return self
 
-    def close(self, timeout: float = 3.0) -> None:
-        """Let handlers in hand finish, then leave."""
-        for task in self._tasks:
-            task.cancel()
-        self._handlers.shutdown(wait=True, cancel_futures=True)
-        if self._client.is_connected:
-            self.run(self._client.drain(), timeout)
+    def close(self, timeout: float = 4.0) -> None:
+        """Ask for nothing more, let the events in hand be finished, then leave."""
+        self.run(self._leave(), timeout)
+        self._handlers.shutdown()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout)
+
+    async def _leave(self) -> None:
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, *self._in_hand, return_exceptions=True)
+        if self._client.is_connected:
+            await self._client.drain()
 
     @property
     def connected(self) -> bool:
@@ -115,9 +121,17 @@ class Bus:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine on the bus's loop for as long as it likes."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(self._track(work), self._loop)
         future.add_done_callback(_report)
-        self._tasks.append(future)
+
+    async def _track(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine always runs in a task
+        self._running.add(task)
+        try:
+            await work
+        finally:
+            self._running.discard(task)
 
     def call_soon(self, function: Callable[..., object], *arguments: object) -> None:
         """Call a function on the bus's loop, from any thread, without waiting."""
@@ -228,6 +242,12 @@ class Bus:
             return
         if consumer.batch > 1:
             received += await _rest(subscription, consumer.batch - 1, consumer.linger)
+        work = asyncio.create_task(self._work(consumer, received))
+        self._in_hand.add(work)
+        work.add_done_callback(self._in_hand.discard)
+        await asyncio.shield(work)  # leaving cancels the waiting, not the work
+
+    async def _work(self, consumer: Consumer, received: list[Msg]) -> None:
         messages = [_message(msg) for msg in received]
         outcomes = await asyncio.get_running_loop().run_in_executor(
             self._handlers, consumer.handle, messages

@@ -3,7 +3,7 @@
 SpecTree only describes here. `shared.web` parses and validates, so a request costs nothing more.
 """
 
-import json as jsons
+import json as json_format
 import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -138,17 +138,25 @@ def _describe(app: Flask, title: str) -> Callable[[], dict[str, Any]]:
 
     @cache
     def described() -> dict[str, Any]:
-        return _without_unused(tree.spec)
+        return _tidy(tree.spec)
 
     return described
 
 
-def _without_unused(spec: dict[str, Any]) -> dict[str, Any]:
+def _tidy(spec: dict[str, Any]) -> dict[str, Any]:
     """The document without the models of queries and headers, which are parameters in it."""
-    components = spec["components"]
-    used = set(re.findall(r'"#/components/schemas/([^"]+)"', jsons.dumps(spec)))
-    schemas = {name: it for name, it in components["schemas"].items() if name in used}
-    return {**spec, "components": {**components, "schemas": schemas}}
+    text = json_format.dumps(spec)
+    used = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+    spec = json_format.loads(text, object_hook=_standard)
+    schemas = spec["components"]["schemas"]
+    spec["components"]["schemas"] = {name: schemas[name] for name in schemas if name in used}
+    return spec
+
+
+def _standard(schema: dict[str, Any]) -> dict[str, Any]:
+    """Pydantic leaves bounds that follow a validator of ours under names of its own."""
+    names = {"ge": "minimum", "le": "maximum"} if "type" in schema else {}
+    return {names.get(key, key): value for key, value in schema.items()}
 
 
 class _Plugin(FlaskPlugin):

@@ -5,7 +5,8 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from shared.bus import DEAD_STREAM, Bus, Message, connect_once
 from shared.events import EVENTS, STREAM, parse
+from shared.upkeep import Upkeep
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -52,14 +54,19 @@ def _action(
     return parser
 
 
-def _bus() -> Bus:
+@contextmanager
+def _bus() -> Generator[Bus]:
     url = os.environ.get("NATS_URL")
     if not url:
         sys.exit("setting NATS_URL: missing (NATS server, such as nats://nats:4222)")
     try:
-        return connect_once(url, "ticketing-cli")
+        bus = connect_once(url, "ticketing-cli")
     except TimeoutError:
         sys.exit(f"NATS does not answer at {url}")
+    try:
+        yield bus
+    finally:
+        bus.close()
 
 
 def _since(text: str) -> datetime:
@@ -70,18 +77,19 @@ def _since(text: str) -> datetime:
 
 
 def _tail(arguments: argparse.Namespace) -> int:
-    bus, since = _bus(), _since(arguments.since)
+    since = _since(arguments.since)
 
-    async def follow() -> None:
-        messages = bus.read(subjects=[arguments.subject], since=since, follow=not arguments.once)
-        async for message in messages:
+    async def follow(bus: Bus) -> None:
+        subjects, following = [arguments.subject], not arguments.once
+        async for message in bus.read(subjects=subjects, since=since, follow=following):
             if message is not None:
                 print(_line(message), flush=True)
 
-    try:
-        bus.run(follow())
-    except KeyboardInterrupt:
-        return 130
+    with _bus() as bus:
+        try:
+            bus.run(follow(bus))
+        except KeyboardInterrupt:
+            return 130
     return 0
 
 
@@ -109,15 +117,16 @@ def _publish(arguments: argparse.Namespace) -> int:
         sys.exit(f"data is not JSON: {error}")
     except ValidationError as error:
         sys.exit("\n".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
-    bus = _bus()
-    bus.run(bus.publish(event.subject, event.to_json().encode(), event.id), 5)
+    with _bus() as bus:
+        bus.run(bus.publish(event.subject, event.to_json().encode(), event.id), 5)
     print(f"published {event.subject} {event.id}")
     return 0
 
 
 def _dead(arguments: argparse.Namespace) -> int:
     del arguments
-    letters = _letters(_bus())
+    with _bus() as bus:
+        letters = _letters(bus)
     for letter in letters:
         consumer = letter.subject.partition(".")[2]
         subject, reason = _header(letter, "Subject"), _header(letter, "Reason")
@@ -138,14 +147,14 @@ def _letters(bus: Bus) -> list[Message]:
 
 
 def _retry(arguments: argparse.Namespace) -> int:
-    bus = _bus()
-    letters = {str(letter.sequence): letter for letter in _letters(bus)}
-    wanted = list(letters) if arguments.sequence == ["all"] else arguments.sequence
+    with _bus() as bus:
+        letters = {str(letter.sequence): letter for letter in _letters(bus)}
+        wanted = list(letters) if arguments.sequence == ["all"] else arguments.sequence
+        for sequence in wanted:
+            if sequence in letters:
+                bus.run(_revive(bus, letters[sequence]), 10)
+                print(f"published {sequence} again")
     unknown = [sequence for sequence in wanted if sequence not in letters]
-    for sequence in wanted:
-        if sequence in letters:
-            bus.run(_revive(bus, letters[sequence]), 10)
-            print(f"published {sequence} again")
     for sequence in unknown:
         print(f"there is no dead event {sequence}", file=sys.stderr)
     return 1 if unknown else 0
@@ -161,21 +170,28 @@ async def _revive(bus: Bus, letter: Message) -> None:
         print(f"{letter.sequence} was already gone", file=sys.stderr)
 
 
-def _upkeep(service: str) -> Any:
+@contextmanager
+def _upkeep(service: str) -> Generator[Upkeep]:
     from ticketing.cli import APPS
 
     if service not in APPS:
         sys.exit(f"{service}: no such service (choose from {', '.join(APPS)})")
-    return importlib.import_module(f"apps.{service}.processes").upkeep()
+    upkeep: Upkeep = importlib.import_module(f"apps.{service}.processes").upkeep()
+    try:
+        yield upkeep
+    finally:
+        upkeep.bus.close()
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    count = _upkeep(arguments.service).replay()
+    with _upkeep(arguments.service) as upkeep:
+        count = upkeep.replay()
     print(f"{arguments.service}: {count} replicas rebuilt from {STREAM}")
     return 0
 
 
 def _resync(arguments: argparse.Namespace) -> int:
-    count = _upkeep(arguments.service).resync()
+    with _upkeep(arguments.service) as upkeep:
+        count = upkeep.resync()
     print(f"{arguments.service}: {count} aggregates announced")
     return 0
