@@ -1,0 +1,110 @@
+"""The JSON door."""
+
+from flask import Blueprint, Response, current_app, jsonify
+from pydantic import BaseModel
+
+from apps.auth import cookies
+from apps.auth.inputs import Credentials, NewAccount
+from apps.auth.limits import Limits
+from apps.auth.models import Account
+from apps.auth.service import Accounts, SignedIn
+from shared import web
+from shared.identity import who
+from shared.openapi import Output, documented
+
+blueprint = Blueprint("api", __name__)
+
+KEYS_FRESH = 300  # seconds for which others may keep the public keys before they look again
+
+
+class UserOut(Output):
+    id: str
+    email: str
+
+
+class CurrentUserOut(Output):
+    current_user: UserOut | None
+
+
+class Nothing(Output):
+    """An empty object."""
+
+
+class KeyOut(Output):
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    use: str
+    alg: str
+
+
+class KeysOut(BaseModel):
+    keys: list[KeyOut]
+
+
+def service() -> Accounts:
+    return current_app.extensions["service"]
+
+
+def limits() -> Limits:
+    return current_app.extensions["limits"]
+
+
+@blueprint.post("/api/users/signup")
+@documented({201: UserOut}, (400, 403, 429), json=NewAccount)
+def sign_up() -> tuple[Response, int]:
+    """Open an account and sign in; the session is a cookie."""
+    wanted = web.body(NewAccount)
+    limits().count_sign_up()
+    return _signed_in(service().sign_up(wanted.email, wanted.password)), 201
+
+
+@blueprint.post("/api/users/signin")
+@documented({200: UserOut}, (400, 403, 429), json=Credentials)
+def sign_in() -> Response:
+    """Begin a session."""
+    shown = web.body(Credentials)
+    limits().count_sign_in(shown.email)
+    return _signed_in(service().sign_in(shown.email, shown.password))
+
+
+@blueprint.post("/api/users/signout")
+@documented({200: Nothing}, (403,))
+def sign_out() -> Response:
+    """End this session everywhere; without one there is nothing to do."""
+    if user := who():
+        service().sign_out(user)
+    response = jsonify({})
+    cookies.take_back(response)
+    return response
+
+
+@blueprint.get("/api/users/currentuser")
+@documented({200: CurrentUserOut})
+def current_user() -> Response:
+    """Who is asking, or null."""
+    user = who()
+    known = {"id": user.id, "email": user.email} if user else None
+    response = jsonify({"currentUser": known})
+    cookies.renew(response, service())
+    return response
+
+
+@blueprint.get("/api/users/jwks.json")
+@documented({200: KeysOut})
+def keys() -> Response:
+    """The public keys that tokens are verified with."""
+    response = jsonify(service().signer.jwks)
+    response.headers["Cache-Control"] = f"public, max-age={KEYS_FRESH}"
+    return response
+
+
+def _signed_in(signed_in: SignedIn) -> Response:
+    response = jsonify(_user(signed_in.account).to_json())
+    cookies.hand_out(response, signed_in.token)
+    return response
+
+
+def _user(account: Account) -> UserOut:
+    return UserOut(id=account.id, email=account.email)

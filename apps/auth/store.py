@@ -1,0 +1,58 @@
+"""Accounts and sessions in MongoDB."""
+
+from datetime import datetime
+
+from pymongo.errors import DuplicateKeyError
+
+from apps.auth import models
+from apps.auth.models import Account, EmailInUse, Session
+from shared.events import UserCreated
+from shared.mongo import Document, Store
+from shared.outbox import Aggregates
+from shared.relay import Relay
+
+KEPT = 86_400  # seconds for which an expired session is kept
+
+
+class Accounts:
+    def __init__(self, store: Store, relay: Relay | None = None) -> None:
+        self.aggregates = Aggregates(store["accounts"], Account, models.public_account, relay)
+        self._indexed = False
+
+    def ensure_indexes(self) -> None:
+        self.aggregates.ensure_indexes()
+        self.aggregates.collection.create_index("email", unique=True)
+        self._indexed = True
+
+    def add(self, account: Account) -> Account:
+        """Store a new account. Raises EmailInUse."""
+        if not self._indexed:  # Without the index two people could share one address.
+            self.ensure_indexes()
+        try:
+            return self.aggregates.insert(account, UserCreated)
+        except DuplicateKeyError:
+            raise EmailInUse from None
+
+    def by_email(self, email: str) -> Account | None:
+        return self.aggregates.find_by({"email": email})
+
+
+class Sessions:
+    def __init__(self, store: Store, relay: Relay | None = None) -> None:
+        self.aggregates = Aggregates(store["sessions"], Session, models.public_session, relay)
+
+    def ensure_indexes(self) -> None:
+        self.aggregates.ensure_indexes()
+        sessions = self.aggregates.collection
+        sessions.create_index([("user_id", 1), ("expires_at", 1)])
+        sessions.create_index("expires_at", expireAfterSeconds=KEPT)
+
+    def is_open(self, session_id: str, now: datetime) -> bool:
+        session = self.aggregates.find(session_id)
+        return session is not None and session.is_open(now)
+
+    def open_of(self, user_id: str, now: datetime) -> list[str]:
+        """The ids of a person's sessions that still count."""
+        condition: Document = {"user_id": user_id, "expires_at": {"$gt": now}, "revoked_at": None}
+        found = self.aggregates.collection.find(condition, {"_id": 1})
+        return [document["_id"] for document in found]

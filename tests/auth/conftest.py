@@ -1,0 +1,117 @@
+"""The auth service on a database in memory, with real keys, real hashes and the real app."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import mongomock
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from apps.auth import create_app
+from apps.auth.config import Settings
+from apps.auth.passwords import Passwords
+from apps.auth.service import Accounts
+from apps.auth.store import Accounts as AccountStore
+from apps.auth.store import Sessions
+from apps.auth.tokens import Doorkeeper, Signer
+
+SECRET = "a secret of the tests, longer than 32 bytes"
+PASSWORD = "correct horse"
+
+
+class CountingHasher(PasswordHasher):
+    """Cheap hashes, and how often one of the current cost was really worked out."""
+
+    checked = 0
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Any:  # noqa: A002 - argon2's name
+        self.checked += not self.check_needs_rehash(str(hash))
+        return super().verify(hash, password)
+
+
+@dataclass
+class World:
+    app: Flask
+    service: Accounts
+    settings: Settings
+    hasher: CountingHasher
+    databases: Any = field(repr=False)
+
+    def client(self) -> FlaskClient:
+        return self.app.test_client()
+
+    def sign_up(self, email: str = "ada@example.com", password: str = PASSWORD) -> FlaskClient:
+        """A client that has just signed up."""
+        client = self.client()
+        answer = post(client, "signup", email=email, password=password)
+        assert answer.status_code == 201, answer.text
+        return client
+
+
+def post(client: FlaskClient, command: str, **body: object) -> TestResponse:
+    return client.post(f"/api/users/{command}", json=body)
+
+
+def current(client: FlaskClient, **headers: str) -> Any:
+    answer = client.get("/api/users/currentuser", headers=headers)
+    assert answer.status_code == 200
+    return answer.json["currentUser"]
+
+
+def token_of(client: FlaskClient) -> str:
+    cookie = client.get_cookie("session")
+    assert cookie is not None
+    return cookie.value
+
+
+def errors_of(answer: TestResponse) -> list[tuple[str | None, str]]:
+    return [(error.get("field"), error["message"]) for error in answer.json["errors"]]
+
+
+def some_settings(**changes: object) -> Settings:
+    known: dict[str, Any] = {
+        "embedded": True,
+        "nats_url": "nats://127.0.0.1:4222",
+        "secret_key": "the tests' secret key",
+        "auth_url": "http://auth.test",
+        "public_url": "http://localhost",
+        "mongo_uri": "mongodb://127.0.0.1",
+        "redis_url": "memory://",
+        "jwt_key": SECRET,
+        "rate_limits": False,
+        "verify_email": False,
+    }
+    return Settings(**{**known, **changes})
+
+
+@pytest.fixture
+def build() -> Iterator[Callable[..., World]]:
+    """Makes the service with some settings changed, and hashes of so many passes."""
+    databases = mongomock.MongoClient(tz_aware=True)
+
+    def make(passes: int = 1, **changes: object) -> World:
+        settings = some_settings(**changes)
+        hasher = CountingHasher(time_cost=passes, memory_cost=8, parallelism=1)
+        store = databases["auth"]
+        service = Accounts(
+            AccountStore(store),
+            Sessions(store),
+            Signer(settings.jwt_key),
+            settings.verify_email,
+            Passwords(hasher, patience=0.05),
+        )
+        service.ensure_indexes()
+        app = create_app(settings, service, Doorkeeper(service.signer, service.sessions.is_open))
+        return World(app, service, settings, hasher, databases)
+
+    yield make
+    databases.close()
+
+
+@pytest.fixture
+def world(build: Callable[..., World]) -> World:
+    return build()

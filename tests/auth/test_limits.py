@@ -1,0 +1,96 @@
+"""How often somebody may try."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from .conftest import PASSWORD, World, errors_of
+
+Build = Callable[..., World]
+
+
+def attempt(
+    client: FlaskClient, email: str = "ada@example.com", ip: str = "192.0.2.1", **headers: str
+) -> TestResponse:
+    return client.post(
+        "/api/users/signin",
+        json={"email": email, "password": "wrong password"},
+        headers={"X-Forwarded-For": ip, **headers},
+    )
+
+
+def statuses(answers: list[TestResponse]) -> list[int]:
+    return [answer.status_code for answer in answers]
+
+
+def test_ten_attempts_a_minute_on_one_account(build: Build) -> None:
+    client = build(rate_limits=True).client()
+    answers = [attempt(client) for _ in range(12)]
+    assert statuses(answers) == [400] * 10 + [429] * 2
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 61
+    assert errors_of(answers[-1]) == [(None, "Too many attempts to sign in; try again in a minute")]
+
+
+def test_writing_the_address_in_another_way_gives_no_more_attempts(build: Build) -> None:
+    client = build(rate_limits=True).client()
+    for _ in range(10):
+        attempt(client)
+    assert attempt(client, " ADA@EXAMPLE.COM ").status_code == 429
+
+
+def test_the_page_and_the_api_count_together(build: Build) -> None:
+    client = build(rate_limits=True).client()
+    form = {"email": "ada@example.com", "password": "wrong password"}
+    forwarded = {"X-Forwarded-For": "192.0.2.1"}
+    for _ in range(5):
+        attempt(client)
+        client.post("/account/signin", data=form, headers=forwarded)
+    answer = client.post("/account/signin", data=form, headers=forwarded)
+    assert answer.status_code == 429
+    assert "Too many attempts" in answer.text
+    assert answer.headers["Retry-After"]
+
+
+def test_somebody_else_is_not_held_up(build: Build) -> None:
+    client = build(rate_limits=True).client()
+    for _ in range(11):
+        attempt(client)
+    assert attempt(client, ip="192.0.2.2").status_code == 400
+    assert attempt(client, "bob@example.com").status_code == 400
+
+
+def test_sixty_attempts_a_minute_on_any_accounts(build: Build) -> None:
+    client = build(rate_limits=True).client()
+    answers = [attempt(client, f"user{number}@example.com") for number in range(61)]
+    assert statuses(answers) == [400] * 60 + [429]
+
+
+def test_the_addresses_of_one_ipv6_network_count_as_one(build: Build) -> None:
+    client = build(rate_limits=True).client()
+    answers = [attempt(client, ip=f"2001:db8:1:2::{number:x}") for number in range(11)]
+    assert statuses(answers)[-1] == 429
+    assert attempt(client, ip="2001:db8:1:3::1").status_code == 400
+
+
+def test_twenty_accounts_an_hour(build: Build) -> None:
+    client = build(rate_limits=True).client()
+    answers = [
+        client.post(
+            "/api/users/signup", json={"email": f"u{number}@example.com", "password": PASSWORD}
+        )
+        for number in range(21)
+    ]
+    assert statuses(answers) == [201] * 20 + [429]
+
+
+def test_limits_can_be_off(build: Build) -> None:
+    client = build(rate_limits=False).client()
+    assert statuses([attempt(client) for _ in range(15)]) == [400] * 15
+
+
+@pytest.mark.parametrize("closed", ["redis://127.0.0.1:1/0"])
+def test_limits_hold_while_redis_is_away(build: Build, closed: str) -> None:
+    client = build(rate_limits=True, redis_url=closed).client()
+    assert statuses([attempt(client) for _ in range(11)]) == [400] * 10 + [429]
