@@ -64,10 +64,15 @@ class Relay:
         try:
             payload = json.dumps(entry).encode()
             await self._bus.publish(entry["subject"], payload, entry["id"])
-        except Exception as error:
-            if not is_trouble(error):
-                raise
-            log.warning("event stays in its outbox", event_id=entry["id"], error=repr(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others must go on
+            trouble = is_trouble(error)
+            report = log.warning if trouble else log.error
+            report(
+                "event stays in its outbox",
+                event_id=entry["id"],
+                error=repr(error),
+                exc_info=not trouble,
+            )
             return False
         return True
 
