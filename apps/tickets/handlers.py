@@ -1,0 +1,32 @@
+"""What tickets does when it hears of something. The tables are its documentation."""
+
+from dataclasses import dataclass
+
+from apps.tickets.models import Stock
+from apps.tickets.service import Tickets
+from shared.events import AvailabilityChanged
+from shared.worker import Handlers
+
+
+@dataclass(frozen=True)
+class EventHandlers:
+    tickets: Tickets
+
+    def on_availability_changed(self, event: AvailabilityChanged) -> None:
+        self.tickets.restock(event.data.ticket_id, _stock(event))
+
+    def rebuild_availability(self, event: AvailabilityChanged) -> None:
+        self.tickets.restock(event.data.ticket_id, _stock(event), rebuild=True)
+
+    @property
+    def table(self) -> Handlers:
+        return {AvailabilityChanged: self.on_availability_changed}
+
+    @property
+    def replicas(self) -> Handlers:
+        return {AvailabilityChanged: self.rebuild_availability}
+
+
+def _stock(event: AvailabilityChanged) -> Stock:
+    data = event.data
+    return Stock(event.epoch, event.version, data.capacity, data.available, data.order_id)

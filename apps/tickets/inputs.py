@@ -1,0 +1,106 @@
+"""What requests may say. Pages and JSON take the same input."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from flask import current_app
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from apps.tickets.models import Details
+from apps.tickets.store import Page, Sort
+from shared.fields import MINIMUM, IfGiven, Input, Moment, Number, Text, Whole, to_minor
+from shared.paging import Cursors, next_url
+
+_YEARS = range(2000, 2200)
+
+
+def _currency(value: str) -> str:
+    code = value.lower()
+    if code not in MINIMUM:
+        raise ValueError(f"must be one of {', '.join(MINIMUM)}")
+    return code
+
+
+def _utc(value: datetime) -> datetime:
+    if value.year not in _YEARS:
+        raise ValueError("must be in the years 2000 to 2199")
+    value = value.astimezone(UTC)
+    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+
+
+def _none_if_blank(value: str | None) -> str | None:
+    return value or None
+
+
+Currency = Annotated[Text, AfterValidator(_currency)]
+StartsAt = Annotated[Moment, AfterValidator(_utc)]
+Optional200 = Annotated[
+    Annotated[Text, Field(max_length=200)] | None, AfterValidator(_none_if_blank)
+]
+Optional5000 = Annotated[
+    Annotated[Text, Field(max_length=5_000)] | None, AfterValidator(_none_if_blank)
+]
+
+
+class TicketIn(Input):
+    title: Annotated[Text, Field(min_length=1, max_length=200)]
+    # Before the price, whose decimals and minimum depend on it.
+    currency: Currency = Field("usd", description="ISO 4217 code")
+    price: Number = Field(description="of one unit, in major units such as 19.5")
+    quantity: Annotated[Whole, Field(ge=1, le=100_000)] = 1
+    venue: Optional200 = None
+    starts_at: Annotated[StartsAt | None, IfGiven] = None
+    description: Optional5000 = None
+
+    @field_validator("price")
+    @classmethod
+    def _price_fits_currency(cls, value: Decimal, info: ValidationInfo) -> Decimal:
+        if currency := info.data.get("currency"):
+            to_minor(value, currency)
+        return value
+
+    @property
+    def details(self) -> Details:
+        return Details(
+            title=self.title,
+            unit_amount=to_minor(self.price, self.currency),
+            currency=self.currency,
+            quantity=self.quantity,
+            venue=self.venue,
+            starts_at=self.starts_at,
+            description=self.description,
+        )
+
+
+class EditIn(TicketIn):
+    """The form of an edit also says which version it began with."""
+
+    version: Whole
+
+
+class PageIn(Input):
+    limit: Annotated[Whole, Field(ge=1, le=100)] = 50
+    after: str | None = Field(None, description="cursor from the Link header of the page before")
+
+
+class ListIn(PageIn):
+    q: Annotated[Text, Field(max_length=200)] = Field("", description="in the title or the venue")
+    sort: Sort = "newest"
+
+
+def place(kind: str, after: str | None) -> int | None:
+    """The place that a cursor stands for. Raises InvalidInput for one of another list."""
+    read = _cursors(kind).read(after)
+    return read[0] if read else None
+
+
+def link_to_next(kind: str, page: Page) -> str | None:
+    """The address of the page after this one, if there is one."""
+    if page.following is None:
+        return None
+    return next_url(_cursors(kind).make([page.following]))
+
+
+def _cursors(kind: str) -> Cursors:
+    return Cursors(str(current_app.secret_key), f"tickets:{kind}")

@@ -1,0 +1,48 @@
+"""The processes of this service: what each is made of."""
+
+from typing import Any
+
+from flask import Flask
+
+from apps.tickets import create_app, handlers, models
+from apps.tickets.config import Settings
+from apps.tickets.service import Tickets
+from apps.tickets.store import Tickets as Store
+from shared.config import load
+from shared.outbox import Aggregates
+from shared.process import Process
+from shared.upkeep import Announce, Upkeep
+from shared.worker import Job, Worker, consumer
+
+
+def web() -> Flask:
+    settings = load(Settings)
+    process = Process("tickets", settings).start()
+    service = Tickets(Store(process.store, process.relay))
+    process.ensure_indexes(service.store.ensure_indexes)
+    process.serve_ops({"revocations": process.revocations_known})
+    return create_app(settings, service, process.identity)
+
+
+def upkeep() -> Upkeep:
+    settings = load(Settings)
+    process = Process("tickets", settings).start()
+    service = Tickets(Store(process.store, process.relay))
+    announcements: list[tuple[Aggregates[Any], Announce]] = [
+        (service.store.aggregates, models.announce)
+    ]
+    replicas = handlers.EventHandlers(service).replicas
+    return Upkeep(process.bus, process.relay, announcements, replicas)
+
+
+def worker() -> Worker:
+    settings = load(Settings)
+    process = Process("tickets", settings).start()
+    service = Tickets(Store(process.store, process.relay))
+    process.ensure_indexes(service.store.ensure_indexes)
+    process.serve_ops({})
+    return Worker(
+        process.bus,
+        [consumer("tickets", handlers.EventHandlers(service).table)],
+        [Job("outbox", 1.0, lambda: process.sweep(service.aggregates))],
+    )

@@ -1,0 +1,1 @@
+"""Tests of what services and clients have agreed on."""
