@@ -7,14 +7,15 @@ import json as json_format
 import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from http import HTTPStatus
 from inspect import unwrap
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from flask import Blueprint, Flask, Response, jsonify
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from spectree import Response as Responses
 from spectree import SpecTree
@@ -27,6 +28,17 @@ from shared.identity import COOKIE
 
 F = TypeVar("F", bound=Callable[..., Any])
 Model = type[BaseModel]
+
+
+# An amount in major units, such as 20 or 20.5.
+Price = Annotated[int | float, WithJsonSchema({"type": "number"})]
+Time = Annotated[
+    datetime,
+    PlainSerializer(
+        lambda time: time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        return_type=str,
+    ),
+]
 
 
 class Output(BaseModel):

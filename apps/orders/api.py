@@ -12,7 +12,7 @@ from shared import web
 from shared.errors import FieldError, InvalidInput
 from shared.fields import Input, Text, Whole, to_major
 from shared.identity import require_user
-from shared.openapi import IdempotencyHeaders, Output, documented
+from shared.openapi import IdempotencyHeaders, Output, Price, Time, documented
 from shared.paging import Cursors, next_url
 
 blueprint = Blueprint("api", __name__)
@@ -33,7 +33,7 @@ class PageIn(Input):
 class TicketOut(Output):
     id: str
     title: str
-    price: float
+    price: Price
     version: int
 
 
@@ -43,11 +43,11 @@ class OrderOut(Output):
     reason: str | None = None
     user_id: str
     quantity: int
-    total: float
+    total: Price
     currency: str
-    expires_at: str
+    expires_at: Time
     version: int
-    refunded: float | None = None
+    refunded: Price | None = None
     ticket: TicketOut
 
 
@@ -100,7 +100,7 @@ def page(wanted: PageIn) -> tuple[list[Order], str | None]:
     """A page of the person's orders, and the cursor of the next one if there is one."""
     cursors = Cursors(str(current_app.secret_key), "orders")
     after = _position(cursors.read(wanted.after))
-    orders = service().list(require_user(), after, wanted.limit + 1)
+    orders = service().of_user(require_user(), after, wanted.limit + 1)
     if len(orders) <= wanted.limit:
         return orders, None
     last = orders[wanted.limit - 1]
@@ -127,7 +127,7 @@ def to_json(order: Order) -> dict[str, object]:
         quantity=order.quantity,
         total=to_major(order.amount, order.currency),
         currency=order.currency,
-        expires_at=order.expires_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        expires_at=order.expires_at,
         version=order.version,
         refunded=to_major(order.refunded, order.currency) if order.refunded else None,
         ticket=TicketOut(

@@ -11,7 +11,7 @@ from apps.payments.service import Payments
 from shared import web
 from shared.fields import Input, Text, to_major
 from shared.identity import require_user
-from shared.openapi import IdempotencyHeaders, Output, documented
+from shared.openapi import IdempotencyHeaders, Output, Price, documented
 
 blueprint = Blueprint("api", __name__)
 
@@ -40,9 +40,9 @@ class PaymentOut(Output):
     id: str
     order_id: str
     status: str
-    amount: float
+    amount: Price
     currency: str
-    refunded: float | None = None
+    refunded: Price | None = None
 
 
 class PaidOut(Output):

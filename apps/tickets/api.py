@@ -1,30 +1,25 @@
 """The JSON door."""
 
-from datetime import datetime
-from typing import Annotated
-
 from flask import Blueprint, Response, current_app, jsonify, request
-from pydantic import Field, PlainSerializer, WithJsonSchema
+from pydantic import Field
 
-from apps.tickets.inputs import ListIn, TicketIn, link_to_next, place
+from apps.tickets.inputs import ChangeIn, ListIn, TicketIn, link_to_next, place
 from apps.tickets.models import Ticket
 from apps.tickets.service import Tickets
 from shared import web
 from shared.errors import PreconditionFailed
 from shared.fields import to_major
 from shared.identity import require_user
-from shared.openapi import ConditionalHeaders, IdempotencyHeaders, Output, documented
+from shared.openapi import (
+    ConditionalHeaders,
+    IdempotencyHeaders,
+    Output,
+    Price,
+    Time,
+    documented,
+)
 
 blueprint = Blueprint("api", __name__)
-
-Price = Annotated[int | float, WithJsonSchema({"type": "number"})]
-Time = Annotated[
-    datetime,
-    PlainSerializer(
-        lambda time: time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        return_type=str,
-    ),
-]
 
 
 class TicketOut(Output):
@@ -83,14 +78,16 @@ def show(ticket_id: str) -> Response:
 @documented(
     {200: TicketOut},
     (400, 401, 403, 404, 409, 412, 422),
-    json=TicketIn,
+    json=ChangeIn,
     headers=ConditionalHeaders,
 )
 def update(ticket_id: str) -> Response:
-    """Replace what the seller says of a ticket. What is left out becomes its default."""
+    """Change what the seller says of a ticket. What is left out stays as it is."""
     user, ticket_id = require_user(), web.require_id(ticket_id)
-    details = web.body(TicketIn).details
-    ticket = service().edit(user, ticket_id, details, _expected(), web.idempotency_key())
+    change = web.body(ChangeIn)
+    ticket = service().edit(
+        user, ticket_id, change.over, _expected(), web.idempotency_key(), change.digest
+    )
     return _answer(ticket)
 
 

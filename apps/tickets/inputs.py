@@ -1,5 +1,7 @@
 """What requests may say. Pages and JSON take the same input."""
 
+import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -9,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from apps.tickets.models import Details
 from apps.tickets.store import Page, Sort
+from shared.errors import FieldError, InvalidInput
 from shared.fields import MINIMUM, IfGiven, Input, Moment, Number, Text, Whole, to_minor
 from shared.paging import Cursors, next_url
 
@@ -71,6 +74,35 @@ class TicketIn(Input):
             starts_at=self.starts_at,
             description=self.description,
         )
+
+    @property
+    def digest(self) -> str:
+        """Tells whether two requests under one key say the same."""
+        return hashlib.sha256(self.model_dump_json(exclude_unset=True).encode()).hexdigest()
+
+
+class ChangeIn(TicketIn):
+    """What a client says of a ticket that exists: what it leaves out stays as it is.
+
+    Clients that know nothing but title and price must not shrink 500 tickets to one.
+    """
+
+    # Checked against the ticket's own currency, which may differ from the default.
+    @field_validator("price")
+    @classmethod
+    def _price_fits_currency(cls, value: Decimal, info: ValidationInfo) -> Decimal:
+        del info
+        return value
+
+    def over(self, current: Details) -> Details:
+        """The details after the change. Raises InvalidInput for a price of another currency."""
+        given = self.model_dump(exclude_unset=True, exclude={"price"})
+        currency = given.get("currency", current.currency)
+        try:
+            amount = to_minor(self.price, currency)
+        except ValueError as error:
+            raise InvalidInput([FieldError(f"price {error}", "price")]) from None
+        return replace(current, **given, unit_amount=amount)
 
 
 class EditIn(TicketIn):

@@ -82,6 +82,10 @@ class Ticket:
     edit_hash: str | None = None
 
     @property
+    def details(self) -> Details:
+        return Details(**{name: getattr(self, name) for name in Details.__dataclass_fields__})
+
+    @property
     def available(self) -> int:
         """Units that can be bought now, as far as this service knows."""
         if self.withdrawn:

@@ -73,15 +73,20 @@ class Tickets:
         return earlier
 
     def edit(
-        self, user: User, ticket_id: str, details: Details, expected: int | None, key: str | None
+        self,
+        user: User,
+        ticket_id: str,
+        change: Callable[[Details], Details],
+        expected: int | None,
+        key: str | None,
+        key_hash: str,
     ) -> Ticket:
-        """Replace a ticket's details; `expected` is the version that the seller saw."""
+        """Change a ticket's details; `expected` is the version that the seller saw."""
 
         def transition(ticket: Ticket) -> models.Change:
-            models.require_seller(ticket, user.id)
+            details = change(models.require_seller(ticket, user.id).details)
             if key:
-                digest = _digest(details)
-                return models.edit_once(ticket, details, expected, self.now(), key, digest)
+                return models.edit_once(ticket, details, expected, self.now(), key, key_hash)
             return models.edit(ticket, details, expected, self.now())
 
         return self._change(ticket_id, transition)

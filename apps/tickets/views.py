@@ -84,7 +84,14 @@ def update(ticket_id: str) -> BaseResponse:
     ticket = service().get_own(user, web.require_id(ticket_id))
     try:
         wanted = web.form(EditIn)
-        service().edit(user, ticket.id, wanted.details, wanted.version, web.idempotency_key())
+        service().edit(
+            user,
+            ticket.id,
+            lambda _: wanted.details,
+            wanted.version,
+            web.idempotency_key(),
+            wanted.digest,
+        )
     except _KEPT_OPEN as refused:
         return _form(request.form, ticket, refused)
     except (PreconditionFailed, KeyReused):
