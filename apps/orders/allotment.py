@@ -15,6 +15,7 @@ from apps.orders.store import Tickets
 from shared.events import AvailabilityChanged, Event
 from shared.outbox import Aggregates
 
+Change = tuple[Availability, type[Event] | None]
 ROUNDS = 20  # looks at blocks that buyers keep changing, before the sweep goes on later
 
 
@@ -30,14 +31,19 @@ class Allotment:
             ticket = self.tickets.find(ticket_id)
             if ticket is None or ticket.allotted or self._nothing_to_do(ticket):
                 return
-            fence = self.tickets.begin_allotting(ticket)
+            count = self._blocks_to_claim(ticket)
+            fence = self.tickets.begin_allotting(ticket, count)
             if fence is not None:
-                self._run(ticket, fence)
+                self._run(ticket, count, fence)
                 return
+
+    def _blocks_to_claim(self, ticket: Ticket) -> int:
+        known = ticket.reach or self.blocks.existing(ticket.id)
+        return max(known, blocks_needed(ticket.quantity, self.blocks.size))
 
     def _nothing_to_do(self, ticket: Ticket) -> bool:
         """Whether a shrunken ticket still has nothing free that could be taken out."""
-        if ticket.blocks < blocks_needed(ticket.quantity, self.blocks.size):
+        if ticket.blocks < max(ticket.reach, blocks_needed(ticket.quantity, self.blocks.size)):
             return False
         if not self.blocks.follow(ticket):
             return False
@@ -45,9 +51,7 @@ class Allotment:
         excess = sum(block.capacity for block in blocks) > ticket.quantity
         return excess and not any(block.available for block in blocks)
 
-    def _run(self, ticket: Ticket, fence: int) -> None:
-        known = ticket.blocks or self.blocks.existing(ticket.id)
-        count = max(known, blocks_needed(ticket.quantity, self.blocks.size))
+    def _run(self, ticket: Ticket, count: int, fence: int) -> None:
         stamp = {
             "open": not ticket.withdrawn,
             "ticket_epoch": ticket.epoch,
@@ -72,40 +76,50 @@ class Allotment:
         return False
 
     def after_release(self, ticket_id: str) -> None:
-        """A shrunken ticket gives up units as they come back."""
+        """A shrunken ticket gives up units as they come back.
+
+        A run that has not reached all blocks yet is left alone: were each release to begin another
+        one, none would ever come to its end.
+        """
         ticket = self.tickets.find(ticket_id)
-        if ticket and not ticket.allotted:
+        if ticket and not ticket.allotted and self.blocks.follow(ticket):
             self.allot(ticket_id)
 
-    def announce(self, ticket_id: str, *, again: bool = False) -> None:
+    def announce(self, ticket_id: str) -> None:
         """Tell everyone what is free of a ticket, if that has changed since it was last told."""
-        ticket = self.tickets.find(ticket_id)
-        if ticket is None or not ticket.blocks:
+        try:
+            self.announced.update(ticket_id, self._news)
+        except KeyError:
+            self._announce_first(ticket_id)
+
+    def again(self, last: Availability) -> Change:
+        """Tell it in any case, for whoever lost what was told."""
+        return self._count(last), AvailabilityChanged
+
+    def _announce_first(self, ticket_id: str) -> None:
+        first, event = self._news(Availability(ticket_id, 0, -1, -1))
+        if event is None:
             return
         try:
-            self.announced.update(ticket_id, lambda last: self._sum(ticket, last, again))
-        except KeyError:
-            self._announce_first(ticket)
-
-    def _announce_first(self, ticket: Ticket) -> None:
-        first, _ = self._sum(ticket, Availability(ticket.id, 0, -1, -1), again=False)
-        try:
-            self.announced.insert(first, AvailabilityChanged)
+            self.announced.insert(first, event)
         except DuplicateKeyError:
-            self.announce(ticket.id)
+            self.announce(ticket_id)
 
-    def _sum(
-        self, ticket: Ticket, last: Availability, again: bool
-    ) -> tuple[Availability, type[Event] | None]:
-        """Read after `last` was read and stored only if that is still the last: so the newest
+    def _news(self, last: Availability) -> Change:
+        """Without news there is a write all the same: whoever counted earlier must count again."""
+        current = self._count(last)
+        return current, AvailabilityChanged if current != last else None
+
+    def _count(self, last: Availability) -> Availability:
+        """Read after `last` was read and stored only if nobody stored in between: so the newest
         version never says less than what was true before it."""
+        ticket = self.tickets.find(last.id)
+        if ticket is None or not ticket.blocks:
+            return last
         blocks = self.blocks.read(ticket.id, ticket.blocks)
-        current = replace(
+        return replace(
             last,
             capacity=sum(block.capacity for block in blocks),
             available=sum(block.available for block in blocks),
-            order_id=self.blocks.holder(ticket.id) if ticket.quantity == 1 else None,
+            order_id=self.blocks.holder(ticket.id, ticket.blocks) if ticket.quantity == 1 else None,
         )
-        if current == last and not again:
-            return last, None
-        return current, AvailabilityChanged

@@ -12,7 +12,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from apps.orders.models import Block, Move, Ticket, Units, block_id, block_ids
+from apps.orders.models import Block, Move, Ticket, Units, block_ids
 from shared.mongo import Document, Store
 
 ROUNDS = 20  # races lost for one block before others are tried
@@ -27,6 +27,7 @@ class Wish:
     units: int
     until: datetime
     taken: list[Units] = field(default_factory=list[Units])
+    returned: bool = False  # whether it held units for a moment, which others may have missed
 
     @property
     def missing(self) -> int:
@@ -47,12 +48,22 @@ class Blocks:
     def take(self, ticket_id: str, count: int, wishes: list[Wish]) -> None:
         """Give each wish all its units or none, first come, first served."""
         self._fill(block_ids(ticket_id, count), wishes)
-        if any(wish.missing for wish in wishes):
-            # What looked full to this process may have been released elsewhere: look once more.
-            self._fill(self._look(ticket_id, count), wishes)
-        for wish in wishes:
-            if wish.missing:
-                self._give_back(wish)
+        waiting = self._unserved(wishes)
+        while waiting:
+            # What looked full to this process may have been released elsewhere, and who wanted
+            # too much has kept units from those behind: look once more for whoever is first now.
+            free = self._look(ticket_id, count)
+            first, *_ = waiting
+            waiting = [wish for wish in waiting if wish.units <= sum(free.values())]
+            self._fill(list(free), waiting)
+            waiting = [wish for wish in self._unserved(waiting) if wish is not first]
+
+    def _unserved(self, wishes: list[Wish]) -> list[Wish]:
+        """Those who did not get everything; what they got is given back."""
+        unserved = [wish for wish in wishes if wish.missing]
+        for wish in unserved:
+            self._give_back(wish)
+        return unserved
 
     def _fill(self, ids: list[str], wishes: list[Wish]) -> None:
         for block in ids:
@@ -61,14 +72,12 @@ class Blocks:
                 return
             self._take_from(block, waiting)
 
-    def _look(self, ticket_id: str, count: int) -> list[str]:
-        """The blocks that have something free right now."""
-        found: list[str] = []
-        for block in self.read(ticket_id, count, only_open=True):
+    def _look(self, ticket_id: str, count: int) -> dict[str, int]:
+        """The blocks that have something free right now, and how much."""
+        blocks = self.read(ticket_id, count, only_open=True)
+        for block in blocks:
             self._guess(block.id, block.available)
-            if block.available:
-                found.append(block.id)
-        return found
+        return {block.id: block.available for block in blocks if block.available}
 
     def _take_from(self, block: str, wishes: list[Wish]) -> None:
         for _ in range(ROUNDS):
@@ -99,8 +108,8 @@ class Blocks:
         }
         if not self._blocks.update_one(condition, change).modified_count:
             return False
-        if block in self._free:
-            self._guess(block, self._free[block] - total)
+        if (free := self._free.get(block)) is not None:
+            self._guess(block, free - total)
         return True
 
     def _read_free(self, block: str) -> int:
@@ -115,6 +124,7 @@ class Blocks:
     def _give_back(self, wish: Wish) -> None:
         for part in wish.taken:
             self.release(wish.order_id, part)
+            wish.returned = True
         wish.taken.clear()
 
     # --- giving back ------------------------------------------------------------------------------
@@ -133,13 +143,13 @@ class Blocks:
         )
         self._free.pop(part.block, None)
 
-    def entries_until(self, after: datetime, latest: datetime) -> Iterator[tuple[str, Document]]:
-        """Every taken entry whose time ended in a window, with its block."""
+    def entries_until(
+        self, after: datetime, latest: datetime
+    ) -> Iterator[tuple[str, list[Document]]]:
+        """The taken entries whose time ended in a window, block by block."""
         window = {"$gt": after, "$lte": latest}
         for block in self._blocks.find({"taken": {"$elemMatch": {"until": window}}}, {"taken": 1}):
-            for entry in block["taken"]:
-                if after < entry["until"] <= latest:
-                    yield block["_id"], entry
+            yield block["_id"], [e for e in block["taken"] if after < e["until"] <= latest]
 
     # --- capacity ---------------------------------------------------------------------------------
 
@@ -170,10 +180,13 @@ class Blocks:
         found = [(stamp["ticket_epoch"], stamp["ticket_version"]) for stamp in stamps]
         return found == [(ticket.epoch, ticket.version)] * ticket.blocks
 
-    def holder(self, ticket_id: str) -> str | None:
-        """The order that took the only unit of a ticket."""
-        block = self._blocks.find_one({"_id": block_id(ticket_id, 0)}, {"taken.order_id": 1})
-        return block["taken"][0]["order_id"] if block and block["taken"] else None
+    def holder(self, ticket_id: str, count: int) -> str | None:
+        """The order that took the only unit of a ticket, which a shrunken one may have anywhere."""
+        condition: Document = {"_id": {"$in": block_ids(ticket_id, count)}}
+        for block in self._blocks.find(condition, {"taken.order_id": 1}):
+            if block["taken"]:
+                return block["taken"][0]["order_id"]
+        return None
 
     def stamp(self, block: str, fence: int, values: dict[str, Any]) -> bool:
         """Claim a block for one run of `allot`; False when a newer run has claimed it."""

@@ -118,6 +118,13 @@ def announce(order: Order, now: datetime) -> Change:
     return replace(order, updated_at=now), _ANNOUNCEMENTS[order.status]
 
 
+def hold_again(order: Order, until: datetime) -> Change:
+    """After a restore: whether it was paid since the backup, payments will tell in time."""
+    if order.status != "created" or order.expires_at >= until:
+        return order, None
+    return replace(order, expires_at=until), None
+
+
 def remind(order: Order, now: datetime, after: timedelta) -> Change:
     """Say that the capture is due again, unless that was said a moment ago."""
     if order.status != "awaiting:payment" or order.updated_at > now - after:
@@ -215,7 +222,7 @@ def tombstone(order_id: str, block: str, units: int, now: datetime) -> Order:
         quantity=units,
         amount=0,
         currency="",
-        ticket=Ordered(block.partition(":")[0], "", 0, 0, ""),
+        ticket=Ordered(ticket_of(block), "", 0, 0, ""),
         blocks=(Units(block, units),),
         created_at=now,
         expires_at=now,
@@ -265,12 +272,22 @@ class Ticket:
     quantity: int
     withdrawn: bool
     blocks: int
+    reach: int  # blocks that a run may have made, also one that did not come to its end
     rev: int
     allotted: bool
 
     def require_on_sale(self) -> None:
         if self.withdrawn:
             raise NotOnSale
+
+
+def refusal(ticket: Ticket, left: int, wanted: int) -> Refused:
+    """Why somebody got no units, when so many are left."""
+    if ticket.withdrawn:
+        return NotOnSale()
+    if 0 < left < wanted:
+        return NotEnoughLeft(left)
+    return TicketReserved() if ticket.quantity == 1 else SoldOut()
 
 
 def ordered(ticket: Ticket) -> Ordered:
@@ -309,6 +326,10 @@ class Move:
 
 def block_id(ticket_id: str, number: int) -> str:
     return f"{ticket_id}:{number}"
+
+
+def ticket_of(block: str) -> str:
+    return block.partition(":")[0]
 
 
 def block_ids(ticket_id: str, count: int) -> list[str]:

@@ -13,7 +13,6 @@ from apps.orders.service import Orders
 from apps.orders.store import Orders as Store
 from apps.orders.store import Tickets, availability
 from shared.config import load
-from shared.events import AvailabilityChanged
 from shared.mongo import Store as Database
 from shared.outbox import Aggregates
 from shared.process import Process
@@ -46,10 +45,11 @@ def upkeep() -> Upkeep:
     service = orders(settings, process.store, process.relay)
     announcements: list[tuple[Aggregates[Any], Announce]] = [
         (service.store.aggregates, lambda order: models.announce(order, order.updated_at)),
-        (service.allotment.announced, lambda last: (last, AvailabilityChanged)),
+        (service.allotment.announced, service.allotment.again),
     ]
     replicas = handlers.EventHandlers(service).replicas
-    return Upkeep(process.bus, process.relay, announcements, replicas)
+    first = service.hold_again  # before the sweep can end what was paid since the backup
+    return Upkeep(process.bus, process.relay, announcements, replicas, first)
 
 
 def worker() -> Worker:

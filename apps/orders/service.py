@@ -21,6 +21,7 @@ from shared import logs
 from shared.errors import KeyReused, NotHereYet, Refused
 from shared.events import OrderCancelled, OrderCreated
 from shared.identity import User
+from shared.mongo import Document
 from shared.outbox import Aggregates
 
 log = logs.get(__name__)
@@ -29,6 +30,8 @@ GROUP = 100  # reservations for one ticket that share a write at the most
 PATIENCE = 2.0  # seconds that a request waits for an event that is on its way
 LOOK_AGAIN = 0.05  # seconds between two looks for it
 SAY_AGAIN = timedelta(seconds=15)  # after which an order that waits for its capture says so again
+SCAN_ALL = timedelta(minutes=10)  # between two looks for orphans among everything that is taken
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 ORPHAN_GRACE = timedelta(seconds=10)  # more than clocks of different machines differ
 
 
@@ -52,7 +55,8 @@ class Orders:
 
     def __post_init__(self) -> None:
         self._desk = GroupCommit(self._reserve, GROUP)
-        self._scanned_until: datetime | None = None
+        self._scanned_until = LONG_AGO
+        self._scanned_all: datetime | None = None
 
     @property
     def aggregates(self) -> list[Aggregates[Any]]:
@@ -124,54 +128,55 @@ class Orders:
         }
         count = max(r.ticket.blocks for r in reservations)
         self.blocks.take(ticket_id, count, list(wishes.values()))
-        served: list[Reservation] = []
         for reservation in reservations:
             taken = tuple(wishes[reservation.order.id].taken)
-            if taken:
-                reservation.order = models.with_blocks(reservation.order, taken)
-                served.append(reservation)
-        self._insert(served)
-        left_out = [r for r in reservations if not r.order.blocks]
-        if left_out:
-            refusal = self._refusal(left_out[0].ticket)
-            for reservation in left_out:
-                reservation.result = refusal
+            reservation.order = models.with_blocks(reservation.order, taken)
+        losers = self._insert([r for r in reservations if r.order.blocks])
+        self._refuse([r for r in reservations if not r.order.blocks])
+        if losers or any(wish.returned for wish in wishes.values()):
+            # Somebody may have counted what was free while units were held here for a moment.
+            self.allotment.announce(ticket_id)
 
-    def _insert(self, served: list[Reservation]) -> None:
+    def _insert(self, served: list[Reservation]) -> set[str]:
+        """Store the orders; the ids of those that another one stood in the way of."""
+        if not served:
+            return set()
         aggregates = self.store.aggregates
         documents = [aggregates.new_document(r.order, OrderCreated) for r in served]
-        refused = aggregates.insert_many(documents) if documents else set[str]()
+        refused = aggregates.insert_many(documents)
         for reservation in served:
             order = reservation.order
             if order.id in refused:
                 self._put_back(order)
-                reservation.result = self._winner(order)
+                reservation.result = self._winner(order, models.SoldOut())
             else:
                 reservation.result = order
+        return refused
 
-    def _winner(self, order: Order) -> Order | Refused:
-        """The order that was first under the same key, or that the hold had ended meanwhile."""
+    def _winner(self, order: Order, otherwise: Refused) -> Order | Refused:
+        """The order that was first under the same key; without one, why this one was not stored."""
         try:
             earlier = order.key and self._earlier(order.user_id, order.key, order.key_hash or "")
         except KeyReused as reused:
             return reused
-        return earlier or models.SoldOut()
+        return earlier or otherwise
 
-    def _refusal(self, ticket: Ticket) -> Refused:
-        """Why there are no units, from one look for everybody who asked."""
-        ticket = self.tickets.find(ticket.id) or ticket
-        if ticket.withdrawn:
-            return models.NotOnSale()
-        if ticket.quantity == 1:
-            return models.TicketReserved()
+    def _refuse(self, left_out: list[Reservation]) -> None:
+        """Say why there are no units, from one look for everybody who asked."""
+        if not left_out:
+            return
+        ticket = self.tickets.find(left_out[0].ticket.id) or left_out[0].ticket
         left = sum(b.available for b in self.blocks.read(ticket.id, ticket.blocks, only_open=True))
-        return models.NotEnoughLeft(left) if left else models.SoldOut()
+        for reservation in left_out:
+            refusal = models.refusal(ticket, left, reservation.order.quantity)
+            # A double click on the last unit: the second request finds what the first one took.
+            reservation.result = self._winner(reservation.order, refusal)
 
     def get(self, user: User, order_id: str) -> Order:
         """The buyer's order. Raises NotFound or Forbidden."""
         return models.require_buyer(self.store.aggregates.find(order_id), user.id)
 
-    def list(self, user: User, after: tuple[datetime, str] | None, limit: int) -> list[Order]:
+    def of_user(self, user: User, after: tuple[datetime, str] | None, limit: int) -> list[Order]:
         return self.store.of_user(user.id, after, limit)
 
     def cancel(self, user: User, order_id: str) -> Order:
@@ -218,6 +223,15 @@ class Orders:
         )
         self.release(order)
 
+    def hold_again(self) -> None:
+        """After a restore, hold what is unpaid as long as if it were new."""
+        until = self.clock.now() + self.hold
+        while ids := self.store.overdue(until - timedelta(milliseconds=1)):
+            for order_id in ids:
+                self.store.aggregates.update(
+                    order_id, lambda order: models.hold_again(order, until)
+                )
+
     def sweep_expired(self) -> None:
         """The guarantee behind the alarms: every overdue order ends, whoever forgot it."""
         for order_id in self.store.overdue(self.clock.now()):
@@ -239,20 +253,30 @@ class Orders:
         """Go on where blocks could not follow their ticket yet."""
         for ticket_id in self.tickets.unallotted():
             self.allotment.allot(ticket_id)
+            self.allotment.announce(ticket_id)
 
     def sweep_orphans(self) -> None:
         """Free units that were taken for an order which was never stored.
 
-        The first round of a process looks at everything, later ones only at what has ended since.
+        Most rounds look only at what has ended since the last one. The first one of a process,
+        and one now and then, look at everything: a paused process may write entries of long ago.
         """
-        latest = self.clock.now() - ORPHAN_GRACE
-        after = self._scanned_until or datetime.min.replace(tzinfo=UTC)
-        entries = list(self.blocks.entries_until(after, latest))
-        known = self.store.statuses(entry["order_id"] for _, entry in entries)
-        for block, entry in entries:
-            if known.get(entry["order_id"], "cancelled") == "cancelled":
-                self._bury(block, entry["order_id"], entry["units"])
-        self._scanned_until = latest
+        now = self.clock.now()
+        everything = self._scanned_all is None or now - self._scanned_all >= SCAN_ALL
+        after = LONG_AGO if everything else self._scanned_until
+        for block, entries in self.blocks.entries_until(after, now - ORPHAN_GRACE):
+            self._bury_orphans(block, entries)
+        self._scanned_until = now - ORPHAN_GRACE
+        if everything:
+            self._scanned_all = now
+
+    def _bury_orphans(self, block: str, entries: list[Document]) -> None:
+        known = self.store.statuses(entry["order_id"] for entry in entries)
+        orphans = [e for e in entries if known.get(e["order_id"], "cancelled") == "cancelled"]
+        for entry in orphans:
+            self._bury(block, entry["order_id"], entry["units"])
+        if orphans:
+            self.allotment.announce(models.ticket_of(block))
 
     def _bury(self, block: str, order_id: str, units: int) -> None:
         """Make sure that the order can never come to life, then free its units."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -43,9 +44,10 @@ class Orders:
         condition: Document = {"user_id": user_id}
         if after:
             condition["created_at"] = {"$lte": after[0]}
-        found = self._orders.find(condition).sort([("created_at", -1), ("_id", -1)])
-        orders = (self.aggregates.load(document) for document in found.limit(limit + 20))
-        return [o for o in orders if not after or (o.created_at, o.id) < after][:limit]
+        with self._orders.find(condition).sort([("created_at", -1), ("_id", -1)]) as found:
+            orders = map(self.aggregates.load, found)
+            older = (o for o in orders if not after or (o.created_at, o.id) < after)
+            return list(islice(older, limit))
 
     def overdue(self, now: datetime) -> list[str]:
         """Unpaid orders whose time has passed."""
@@ -104,7 +106,9 @@ class Tickets:
                 return known
             if known is None:
                 # A lost replica begins above every fence that its blocks may carry.
-                self._insert({"_id": data.id, "blocks": 0, "rev": int(time.time()), **state})
+                self._insert(
+                    {"_id": data.id, "blocks": 0, "reach": 0, "rev": int(time.time()), **state}
+                )
             elif self._replace(data.id, known.rev, state):
                 rebuild = False
 
@@ -119,10 +123,14 @@ class Tickets:
         except DuplicateKeyError:
             return  # another worker was first; the caller looks again
 
-    def begin_allotting(self, ticket: Ticket) -> int | None:
-        """The fence of a new run, higher than any before; None when another one was first."""
+    def begin_allotting(self, ticket: Ticket, blocks: int) -> int | None:
+        """The fence of a new run, higher than any before; None when another one was first.
+
+        Later runs claim at least as many blocks, so that this one can't make any behind their back.
+        """
         guard = {"_id": ticket.id, "rev": ticket.rev}
-        begun = self._tickets.update_one(guard, {"$inc": {"rev": 1}}).modified_count
+        change = {"$inc": {"rev": 1}, "$set": {"reach": blocks}}
+        begun = self._tickets.update_one(guard, change).modified_count
         return ticket.rev + 1 if begun else None
 
     def end_allotting(self, ticket_id: str, fence: int, blocks: int, *, complete: bool) -> None:

@@ -38,7 +38,7 @@ def create() -> BaseResponse:
 @blueprint.get("/orders/<order_id>")
 def show(order_id: str) -> BaseResponse:
     order = service().get(require_user(), web.require_id(order_id))
-    if request.args.get("version") == str(order.version):
+    if web.wants_fragment() and request.args.get("version") == str(order.version):
         return Response(status=204)  # the open page is still true
     return web.render("orders/order.html", block="order", order=order)
 
