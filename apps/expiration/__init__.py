@@ -3,6 +3,7 @@
 from flask import Flask, Response, jsonify
 
 from apps.expiration.alarms import Alarms
+from shared.errors import Unavailable
 
 
 def create_app(alarms: Alarms) -> Flask:
@@ -12,5 +13,9 @@ def create_app(alarms: Alarms) -> Flask:
     @app.get("/alarms")
     def pending() -> Response:
         return jsonify(pending=alarms.pending())
+
+    @app.errorhandler(Unavailable)
+    def unavailable(error: Unavailable) -> tuple[Response, int]:
+        return jsonify(error=str(error)), error.status
 
     return app

@@ -11,25 +11,34 @@ from typing import Any
 
 from huey import RedisHuey
 from huey.serializer import SignedSerializer
-from redis import Redis
+from redis import ConnectionPool, Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from shared.errors import Unavailable
 
 RETRIES = 20  # of an alarm that could not be heard because NATS is away
 RETRY_DELAY = 2  # seconds between them
+PATIENCE = 3.0  # seconds with Redis; whoever waits is asked again later, so nobody is held up long
 AFTERWARDS = timedelta(hours=1)  # how long a set alarm is remembered past its time
 
 
 class Alarms:
     def __init__(self, redis_url: str, secret_key: str) -> None:
+        pool = ConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
+            redis_url,
+            socket_timeout=PATIENCE,
+            socket_connect_timeout=PATIENCE,
+            retry=Retry(NoBackoff(), 1),
+        )
         self.huey: Any = RedisHuey(
             "expiration",
-            url=redis_url,
+            connection_pool=pool,
             serializer=SignedSerializer(secret=secret_key),
             results=False,
         )
-        self._redis: Redis = Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2)  # pyright: ignore[reportUnknownMemberType]
+        self._redis = Redis(connection_pool=pool)
         self._task: Any = None
 
     def when_one_rings(self, announce: Callable[[str], None]) -> None:
@@ -49,18 +58,21 @@ class Alarms:
             # Scheduled first and noted second: a crash in between rings twice, which is harmless.
             self._task.schedule(args=(order_id,), eta=at, id=order_id)
             end = max(at, datetime.now(UTC)) + AFTERWARDS
-            self._redis.set(_mark(order_id), "1", exat=int(end.timestamp()))
+            self._redis.set(_mark(order_id), at.timestamp(), exat=int(end.timestamp()))
 
     def clear(self, order_id: str) -> None:
         """Turn an order's alarm off. Raises Unavailable without Redis."""
         with _translated():
-            if self._redis.delete(_mark(order_id)):
+            at: Any = self._redis.getdel(_mark(order_id))
+            # Huey keeps what it is told to revoke until it comes by; what has rung never does.
+            if at is not None and float(at) > datetime.now(UTC).timestamp():
                 self.huey.revoke_by_id(order_id, revoke_once=True)
 
     def pending(self) -> int:
         """How many alarms wait for their time."""
         with _translated():
-            return int(self.huey.scheduled_count())
+            # New ones wait in the queue until the consumer puts them in their place.
+            return int(self.huey.scheduled_count()) + int(self.huey.pending_count())
 
     def remembers(self) -> bool:
         """Whether Redis still is the one that was filled; no after it lost everything."""

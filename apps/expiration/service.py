@@ -1,5 +1,6 @@
 """Keeps alarms in step with orders, and fills Redis again after it lost them."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -43,8 +44,9 @@ class Expiration:
     def ring(self, order_id: str) -> None:
         """Tell that an order's time is up. Raises when the stream did not store it."""
         event = ExpirationComplete(data=ExpirationData(order_id=order_id))
-        payload = event.to_json().encode()
-        self.bus.run(self.bus.publish(event.subject, payload, event.id), HEARD)
+        publish = self.bus.publish(event.subject, event.to_json().encode(), event.id)
+        # Given up where it waits, or it would still be said each time that it was tried.
+        self.bus.run(asyncio.wait_for(publish, HEARD))
 
     def refill(self) -> None:
         """Set the alarms of all recent orders again when Redis has forgotten them."""
@@ -63,7 +65,11 @@ class Expiration:
         async for message in self.bus.read(subjects=SUBJECTS, since=since):
             if message is None:
                 break
-            event = parse(message.payload)
+            try:
+                event = parse(message.payload)
+            except ValueError as error:
+                log.warning("unreadable event", sequence=message.sequence, error=str(error))
+                continue
             if not isinstance(event, OrderEvent):
                 continue
             known = newest.get(event.data.id)

@@ -8,13 +8,16 @@ from typing import cast
 import stripe
 from stripe import StripeClient
 
-from apps.payments.models import Intent, IntentStatus, Method, Payment
+from apps.payments.models import Intent, IntentStatus, Method, NotPayable, Payment
 from shared import logs
 from shared.errors import Refused, Unavailable
 
 log = logs.get(__name__)
 
 TIMEOUT = 10  # seconds; Stripe's own default of 80 would hold a buyer's request that long
+
+
+NO_EVENT = (AttributeError, LookupError, TypeError)  # what reading something else runs into
 
 
 class Doubt(Unavailable):
@@ -48,27 +51,27 @@ class Gateway:
 
     def create(self, payment: Payment, number: int) -> Intent:
         """A new intent, not confirmed: nothing is charged by it. Repeating gives the same one."""
-        order = payment.order
-        with _translated():
-            created = self._client.v1.payment_intents.create(
-                {
-                    "amount": order.amount,
-                    "currency": order.currency,
-                    "capture_method": "manual",
-                    "allowed_payment_method_types": ["card"],
-                    "description": f"{order.quantity} × {order.title}",
-                    "metadata": {"order_id": payment.id, "payment_id": payment.payment_id},
-                },
-                {"idempotency_key": f"intent:{payment.id}:{number}"},
-            )
+        key = f"intent:{payment.id}:{number}"
+        try:
+            with _translated():
+                created = self._client.v1.payment_intents.create(
+                    _params(payment), {"idempotency_key": key}
+                )
+        except stripe.InvalidRequestError as error:
+            log.error("stripe refused an intent", order=payment.id, error=str(error))
+            raise NotPayable from error
         return snapshot(created, number)
 
     def read(self, intent: Intent) -> Intent:
         """The intent as it is at Stripe now."""
-        with _translated():
-            found = self._client.v1.payment_intents.retrieve(
-                intent.id, {"expand": ["latest_charge"]}
-            )
+        try:
+            with _translated():
+                found = self._client.v1.payment_intents.retrieve(
+                    intent.id, {"expand": ["latest_charge"]}
+                )
+        except stripe.InvalidRequestError as error:
+            log.error("stripe does not show an intent", intent=intent.id, error=str(error))
+            raise Doubt from error
         return snapshot(found, intent.number)
 
     def confirm(self, payment: Payment, intent: Intent) -> Intent:
@@ -86,52 +89,45 @@ class Gateway:
             return replace(self.read(intent), error=error.user_message or str(error))
         return snapshot(confirmed, intent.number)
 
-    def capture(self, payment: Payment, intent: Intent) -> Intent:
-        """Take the authorised money. A bank that refuses leaves the intent not authorised."""
-        key = f"capture:{payment.id}:{payment.attempts[-1].n}"
-        return self._ask_for(
-            intent,
-            lambda: self._client.v1.payment_intents.capture(
-                intent.id, {}, {"idempotency_key": key}
-            ),
-        )
+    # The next three have no key of their own: an intent is captured, cancelled and given back once
+    # whoever asks and however often, while a key would repeat a stored failure for a day.
+
+    def capture(self, intent: Intent) -> Intent:
+        """Take the authorised money. Where the bank refuses, the intent is let go."""
+        if self._ask_for(intent, lambda: self._client.v1.payment_intents.capture(intent.id)):
+            return self.read(intent)
+        return self.cancel(intent)
 
     def cancel(self, intent: Intent) -> Intent:
         """Let an intent go, and with it what it has authorised."""
-        return self._ask_for(intent, lambda: self._client.v1.payment_intents.cancel(intent.id))
+        self._ask_for(intent, lambda: self._client.v1.payment_intents.cancel(intent.id))
+        return self.read(intent)
 
     def refund(self, intent: Intent) -> Intent:
-        """Give back all that was captured and not given back yet."""
+        """Give back all that was captured and not given back yet; Stripe refuses more than that."""
         rest = intent.captured - intent.refunded
-        key = f"refund:{intent.id}:{intent.refunded}"
-        return self._ask_for(
-            intent,
-            lambda: self._client.v1.refunds.create(
-                {"payment_intent": intent.id, "amount": rest}, {"idempotency_key": key}
-            ),
-        )
+        wanted: stripe.params.RefundCreateParams = {"payment_intent": intent.id, "amount": rest}
+        self._ask_for(intent, lambda: self._client.v1.refunds.create(wanted))
+        return self.read(intent)
 
-    def _ask_for(self, intent: Intent, call: Callable[[], object]) -> Intent:
-        """Make a call; even when Stripe refuses, the intent's state says what came of it."""
+    def _ask_for(self, intent: Intent, call: Callable[[], object]) -> bool:
+        """Make a call, whose effect the intent then shows; False when a bank refused it."""
         try:
             with _translated():
                 call()
         except (stripe.CardError, stripe.InvalidRequestError) as error:
             log.warning("stripe refused", intent=intent.id, code=error.code, error=str(error))
-        return self.read(intent)
+            return not isinstance(error, stripe.CardError)
+        return True
 
     def notice(self, payload: bytes, signature: str) -> Notice:
         """A webhook whose signature matches. Raises BadSignature for any other."""
         try:
             event = stripe.Webhook.construct_event(payload, signature, self._webhook_secret)  # pyright: ignore[reportUnknownMemberType]
-        except (stripe.SignatureVerificationError, ValueError) as error:
-            log.warning("webhook refused", error=str(error))
+            return _notice(event)
+        except (stripe.SignatureVerificationError, ValueError, *NO_EVENT) as error:
+            log.warning("webhook refused", error=repr(error))
             raise BadSignature from None
-        about = event.data.object
-        intent_id = about["id"] if event.type.startswith("payment_intent.") else None
-        if intent_id is None and "payment_intent" in about:
-            intent_id = about["payment_intent"]
-        return Notice(event.id, event.type, intent_id)
 
 
 @contextmanager
@@ -149,6 +145,26 @@ def _translated() -> Generator[None]:
         raise Doubt from error
 
 
+def _notice(event: stripe.Event) -> Notice:
+    about = event.data.object
+    intent_id = about["id"] if event.type.startswith("payment_intent.") else None
+    if intent_id is None and "payment_intent" in about:
+        intent_id = about["payment_intent"]
+    return Notice(event.id, event.type, intent_id)
+
+
+def _params(payment: Payment) -> stripe.params.PaymentIntentCreateParams:
+    order = payment.order
+    return {
+        "amount": order.amount,
+        "currency": order.currency,
+        "capture_method": "manual",
+        "allowed_payment_method_types": ["card"],
+        "description": f"{order.quantity} × {order.title}",
+        "metadata": {"order_id": payment.id, "payment_id": payment.payment_id},
+    }
+
+
 def _method(method: Method) -> stripe.params.PaymentIntentConfirmParams:
     if method.kind == "payment_method":
         return {"payment_method": method.value}
@@ -158,6 +174,8 @@ def _method(method: Method) -> stripe.params.PaymentIntentConfirmParams:
 def snapshot(found: stripe.PaymentIntent, number: int) -> Intent:
     """What matters of Stripe's object."""
     charge = found.latest_charge
+    # A released authorisation is shown as refunded, too, although no money ever moved.
+    paid = charge if isinstance(charge, stripe.Charge) and charge.captured else None
     action = found.next_action
     problem = found.last_payment_error
     redirect = action.redirect_to_url if action and "redirect_to_url" in action else None
@@ -167,7 +185,7 @@ def snapshot(found: stripe.PaymentIntent, number: int) -> Intent:
         status=cast(IntentStatus, found.status),
         client_secret=found.client_secret or "",
         captured=found.amount_received,
-        refunded=charge.amount_refunded if isinstance(charge, stripe.Charge) else 0,
+        refunded=paid.amount_refunded if paid else 0,
         error=problem.message if problem and "message" in problem else None,
         redirect_url=redirect.url if redirect else None,
     )

@@ -65,6 +65,7 @@ class Order:
     expires_at: datetime
     reason: str | None = None
     payment: Pair | None = None
+    refunded: int = 0
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,6 @@ _STATUS: dict[AttemptState, Status] = {
 }
 
 Change = tuple[Payment, type[Event] | None]
-IN_PROGRESS: set[AttemptState] = {"started", "action", "authorized"}
 
 
 # --- what happens to a payment --------------------------------------------------------------------
@@ -172,6 +172,7 @@ def order_from(event: OrderEvent) -> Order:
         currency=data.currency,
         expires_at=data.expires_at,
         payment=pair,
+        refunded=data.refunded,
     )
 
 
@@ -184,7 +185,8 @@ def may_begin(payment: Payment) -> bool:
         raise NotPayable("This order was cancelled")
     if payment.order.status != "created":
         return False
-    return payment.attempt is None or payment.attempt.state not in IN_PROGRESS
+    # An intent that lost its authorisation is about to be cancelled: the next one is a new one.
+    return payment.attempt is None or needs_intent(payment) or payment.attempt.state == "declined"
 
 
 def needs_intent(payment: Payment) -> bool:
@@ -215,51 +217,48 @@ def begin(
     return _changed(payment, now, attempts=(*payment.attempts, attempt)), None
 
 
-def observe(payment: Payment, seen: Intent, now: datetime, *, answer: bool = False) -> Change:
-    """Take in what Stripe says of the intent: at most one step with at most one event.
+def observe(payment: Payment, seen: Intent, now: datetime, *, answer_to: int = 0) -> Change:
+    """Take in what Stripe says of the intent.
 
-    Repeat it until nothing changes. `answer` tells that this is what the last attempt's own
-    confirmation returned: only that, and no look from aside, can say that it was declined.
+    `answer_to` is the attempt whose own confirmation or capture returned this: only that, and no
+    look from aside, which may be old, can say that it failed.
     """
     intent = payment.intent
     if intent is None or intent.id != seen.id or intent.status == "canceled":
         return payment, None
-    if seen.status == "succeeded" and intent.status == "succeeded":
+    if intent.status == "succeeded":  # money is the end of an intent: what says less is older
         return _observe_refund(payment, intent, seen, now)
     if seen.status == "succeeded":
-        paid = replace(seen, refunded=0)
-        return _changed(payment, now, intent=paid, state="authorized"), PaymentCompleted
+        return _changed(payment, now, intent=seen, state="authorized"), PaymentCompleted
     if seen.status == "canceled":
         return _changed(payment, now, intent=seen, state="lost"), PaymentFailed
-    if intent.status == "succeeded":
-        return payment, None  # money is the end of an intent: what says less is older
-    return _observe_attempt(payment, intent, seen, now, answer)
+    return _observe_attempt(payment, intent, seen, now, answer_to)
 
 
 def _observe_refund(payment: Payment, intent: Intent, seen: Intent, now: datetime) -> Change:
-    if seen.refunded <= intent.refunded:
+    if seen.status != "succeeded" or seen.refunded <= intent.refunded:
         return payment, None
     return _changed(payment, now, intent=seen), PaymentRefunded
 
 
 def _observe_attempt(
-    payment: Payment, intent: Intent, seen: Intent, now: datetime, answer: bool
+    payment: Payment, intent: Intent, seen: Intent, now: datetime, answer_to: int
 ) -> Change:
     attempt = payment.attempt
     if attempt is None:
         return payment, None
-    state = _state_seen(attempt, seen, answer)
+    state = _state_seen(attempt, seen, answer=attempt.n == answer_to)
     if state is None or (state == attempt.state and seen == intent):
         return payment, None
-    event = PaymentCreated if state == "authorized" and attempt.state != state else None
-    return _changed(payment, now, intent=seen, state=state), event
+    is_news = state == "authorized" and attempt.state != state and not _left_behind(payment)
+    return _changed(payment, now, intent=seen, state=state), PaymentCreated if is_news else None
 
 
-def _state_seen(attempt: Attempt, seen: Intent, answer: bool) -> AttemptState | None:
+def _state_seen(attempt: Attempt, seen: Intent, *, answer: bool) -> AttemptState | None:
     """The state of the attempt that the intent's status tells of; None when it tells nothing."""
     if seen.status == "requires_capture":
         return "authorized"
-    if attempt.state == "authorized" and seen.status == "requires_payment_method":
+    if attempt.state == "authorized" and seen.status == "requires_payment_method" and answer:
         return "lost"
     if attempt.state not in ("started", "action") or (attempt.state == "started" and not answer):
         return None
@@ -274,22 +273,34 @@ _SEEN: dict[IntentStatus, AttemptState] = {
 
 def resync(payment: Payment, now: datetime) -> Change:
     """Announce the state to everybody, where there is one that was ever announced."""
-    if payment.status not in _ANNOUNCEMENTS:
+    dead = payment.intent is not None and payment.intent.status == "canceled"
+    if not dead and payment.status not in ("authorized", "paid", "refunded"):
         return payment, None
-    return say_again(payment, now)
+    return _changed(payment, now), _announcement(payment)
 
 
 def say_again(payment: Payment, now: datetime) -> Change:
     """Announce the state once more, to an order that has not answered."""
-    return _changed(payment, now), _ANNOUNCEMENTS[payment.status]
+    if next_move(payment, now) != "say again":  # somebody else was faster
+        return payment, None
+    return _changed(payment, now), _announcement(payment)
 
 
-_ANNOUNCEMENTS: dict[Status, type[Event]] = {
-    "authorized": PaymentCreated,
-    "paid": PaymentCompleted,
-    "failed": PaymentFailed,
-    "refunded": PaymentRefunded,
-}
+def _announcement(payment: Payment) -> type[Event]:
+    """The event that tells where a payment stands."""
+    intent, order = payment.intent, payment.order
+    if intent and intent.status == "succeeded":
+        only_refund = order.status == "complete" and order.refunded < intent.refunded
+        return PaymentRefunded if only_refund else PaymentCompleted
+    dead = intent is None or intent.status == "canceled"
+    return PaymentFailed if dead or _left_behind(payment) else PaymentCreated
+
+
+def postpone(payment: Payment, now: datetime) -> Change:
+    """A move did not work out now: others come first, then it is made again."""
+    if payment.settle_at is None or payment.settle_at > now:
+        return payment, None
+    return replace(payment, settle_at=now + RETRY), None
 
 
 def rest(payment: Payment, now: datetime) -> Change:
@@ -326,6 +337,12 @@ Move = Literal["confirm", "capture", "cancel", "refund", "say again", "look", "r
 
 def stage(payment: Payment) -> Stage:
     """Where order and intent stand to each other, whatever the time is."""
+    current = _stage(payment)
+    # An order that counts on an attempt of the past can't expire: it must hear that it is over.
+    return "listen" if current in ("rest", "watch") and _left_behind(payment) else current
+
+
+def _stage(payment: Payment) -> Stage:
     intent, attempt, order = payment.intent, payment.attempt, payment.order
     if intent is None or attempt is None:
         return "rest"
@@ -334,7 +351,8 @@ def stage(payment: Payment) -> Stage:
     if order.status == "cancelled":
         return _undoing(intent)
     if intent.status == "succeeded":
-        return "rest" if order.status == "complete" else "listen"
+        known = order.status == "complete" and order.refunded >= intent.refunded
+        return "rest" if known else "listen"
     if attempt.state == "authorized":
         return "capture" if _committed(payment) else "listen"
     return _STAGES[attempt.state]
@@ -379,6 +397,17 @@ def _committed(payment: Payment) -> bool:
     return payment.order.payment == Pair(payment.payment_id, payment.attempt.n)
 
 
+def _left_behind(payment: Payment) -> bool:
+    """Whether the order waits for the capture of an attempt after which another was made.
+
+    A late or repeated PaymentCreated commits an order to an attempt that is over already.
+    """
+    pair = payment.order.payment
+    if payment.order.status != "awaiting:payment" or pair is None:
+        return False
+    return pair.payment_id == payment.payment_id and pair.attempt < len(payment.attempts)
+
+
 # --- what others see ------------------------------------------------------------------------------
 
 
@@ -389,13 +418,32 @@ def public(payment: Payment) -> PaymentData:
         id=payment.payment_id,
         order_id=payment.id,
         user_id=payment.order.user_id,
-        attempt=len(payment.attempts),
+        attempt=_attempt_meant(payment),
         status=payment.status,
         amount=payment.order.amount,
         currency=payment.order.currency,
         captured=intent.captured if intent else 0,
         refunded=intent.refunded if intent else 0,
     )
+
+
+def _attempt_meant(payment: Payment) -> int:
+    """The attempt that the order counts on; before it does so, the last one."""
+    pair = payment.order.payment
+    if pair and pair.payment_id == payment.payment_id:
+        return pair.attempt
+    return len(payment.attempts)
+
+
+def require_under_way(payment: Payment) -> Payment:
+    """The payment, unless it came to nothing. Raises Declined with the reason, or NotPayable."""
+    if payment.order.status == "cancelled":
+        raise NotPayable("This order was cancelled")
+    if payment.status == "declined":
+        raise Declined(payment.attempt.error if payment.attempt else None)
+    if payment.status == "failed":
+        raise NotPayable("The payment did not go through and nothing was charged; pay again")
+    return payment
 
 
 def require_buyer(payment: Payment | None, user_id: str) -> Payment:

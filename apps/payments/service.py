@@ -5,12 +5,12 @@ import json
 import secrets
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from apps.payments import models
+from apps.payments.errands import Errands
 from apps.payments.gateway import Doubt, Gateway
 from apps.payments.models import Intent, Method, Move, Payment
 from apps.payments.store import Payments as Store
@@ -23,8 +23,8 @@ from shared.outbox import Aggregates
 
 log = logs.get(__name__)
 
-PATIENCE = 2.0  # seconds that a request waits for an order's event that is on its way
-LOOK_AGAIN = 0.05  # seconds between two looks for it
+PATIENCE = 2.0  # seconds that a request waits for an order's event, or for another tab
+LOOK_AGAIN = 0.05  # seconds between two looks
 MOVES = 8  # that one call of `settle` makes at the most; the reconciler goes on later
 
 # What a webhook could tell that our own record does not say yet.
@@ -48,9 +48,7 @@ class Payments:
     store: Store
     gateway: Gateway
     now: Callable[[], datetime] = _now
-    background: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(8, thread_name_prefix="settle")
-    )
+    errands: Errands = field(default_factory=Errands)
 
     @property
     def aggregates(self) -> list[Aggregates[Any]]:
@@ -66,11 +64,12 @@ class Payments:
         key_hash = _hash({"orderId": order_id, **asdict(method)})
         payment = self.wait_for(user, order_id)
         if key and (again := self._earlier(user, key, key_hash)):
-            return again
+            return models.require_under_way(again)
         if models.may_begin(payment):
             payment = self._begin(payment, method, (key, key_hash))
-            payment = self.settle(payment.id)
-        return _unless_declined(payment)
+        if payment.order.status == "cancelled":
+            self.settle_quietly(order_id)  # cancelled just now: let go what was authorised
+        return models.require_under_way(payment)
 
     def _earlier(self, user: User, key: str, key_hash: str) -> Payment | None:
         """The payment that an attempt under the same key led to. Raises what it raised."""
@@ -82,14 +81,10 @@ class Payments:
 
     def wait_for(self, user: User, order_id: str) -> Payment:
         """The order's payment, once the order's event has arrived."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            payment = self.store.aggregates.find(order_id)
-            if payment:
-                return models.require_buyer(payment, user.id)
-            if time.monotonic() >= deadline:
-                raise NotHereYet("There is no such order")
-            time.sleep(LOOK_AGAIN)
+        payment = _wait(lambda: self.store.aggregates.find(order_id))
+        if payment is None:
+            raise NotHereYet("There is no such order")
+        return models.require_buyer(payment, user.id)
 
     def get(self, user: User, payment_id: str) -> Payment:
         """The buyer's payment. Raises NotFound or Forbidden."""
@@ -104,7 +99,13 @@ class Payments:
         """Note the attempt, then confirm it. Whoever loses a race finds the winner's attempt."""
         fresh = None
         if models.needs_intent(payment):
-            fresh = self.gateway.create(payment, models.next_number(payment))
+            try:
+                fresh = self.gateway.create(payment, models.next_number(payment))
+            except Doubt:
+                # Stripe serves one at a time, and lets no other tab wait.
+                if faster := _wait(lambda: self._begun_since(payment)):
+                    return faster
+                raise
         begun = self.store.aggregates.update(
             payment.id, lambda current: models.begin(current, fresh, method, keys, self.now())
         )
@@ -112,14 +113,18 @@ class Payments:
             return begun
         if begun.attempts[-1].method != method or begun.attempts[-1].key != keys[0]:
             return begun
-        return self._confirm(begun, begun.intent)
+        try:
+            return self._confirm(begun, begun.intent)
+        except Doubt:
+            return begun  # the reconciler sends the same attempt again
+
+    def _begun_since(self, payment: Payment) -> Payment | None:
+        current = self.store.require(payment.id)
+        return current if len(current.attempts) > len(payment.attempts) else None
 
     def _confirm(self, payment: Payment, intent: Intent) -> Payment:
-        try:
-            seen = self.gateway.confirm(payment, intent)
-        except Doubt:
-            return payment  # the reconciler sends the same attempt again
-        return self._take_in(payment.id, seen, answer=True)
+        seen = self.gateway.confirm(payment, intent)
+        return self._take_in(payment.id, seen, answer_to=payment.attempts[-1].n)
 
     # --- bringing both sides together -------------------------------------------------------------
 
@@ -150,13 +155,24 @@ class Payments:
                 payment.id, lambda current: models.say_again(current, self.now())
             )
         if move == "confirm":
-            return self._take_in(payment.id, self.gateway.confirm(payment, intent), answer=True)
-        return self._take_in(payment.id, self._ask(move, payment, intent))
+            return self._confirm_again(payment, intent)
+        answer_to = payment.attempts[-1].n if move == "capture" else 0
+        return self._take_in(payment.id, self._ask(move, intent), answer_to=answer_to)
 
-    def _ask(self, move: Move, payment: Payment, intent: Intent) -> Intent:
+    def _confirm_again(self, payment: Payment, intent: Intent) -> Payment:
+        """Send the same attempt once more; should Stripe only repeat a failure, look for money."""
+        try:
+            return self._confirm(payment, intent)
+        except Doubt:
+            seen = self.gateway.read(intent)
+            if seen.status != "requires_capture":
+                raise
+            return self._take_in(payment.id, seen)
+
+    def _ask(self, move: Move, intent: Intent) -> Intent:
         match move:
             case "capture":
-                return self.gateway.capture(payment, intent)
+                return self.gateway.capture(intent)
             case "cancel":
                 return self.gateway.cancel(intent)
             case "refund":
@@ -164,23 +180,19 @@ class Payments:
             case _:
                 return self.gateway.read(intent)
 
-    def _take_in(self, order_id: str, seen: Intent, *, answer: bool = False) -> Payment:
-        """Store what Stripe told, one step and one event at a time."""
-        before: Payment | None = None
-        while True:
-            payment = self.store.aggregates.update(
-                order_id, lambda current: models.observe(current, seen, self.now(), answer=answer)
-            )
-            if payment == before:
-                return payment
-            before = payment
+    def _take_in(self, order_id: str, seen: Intent, *, answer_to: int = 0) -> Payment:
+        """Store what Stripe told, and what follows from it for others."""
+        return self.store.aggregates.update(
+            order_id,
+            lambda current: models.observe(current, seen, self.now(), answer_to=answer_to),
+        )
 
     # --- what others report -----------------------------------------------------------------------
 
     def learn(self, event: OrderEvent) -> None:
         """Store the order's news; what follows from it is done outside the event."""
         self.store_order(event)
-        self.background.submit(self.settle_quietly, event.data.id)
+        self.errands.submit(self.settle_quietly, event.data.id)
 
     def rebuild(self, event: OrderEvent) -> None:
         """Take the event as the truth about its order; the reconciler does what follows."""
@@ -214,16 +226,22 @@ class Payments:
         """Settle, and leave what does not work out now to the reconciler."""
         try:
             self.settle(order_id)
-        except Doubt as doubt:
-            log.warning("settling waits", order=order_id, error=str(doubt))
         except Exception as error:
-            if not is_temporary(error):
+            if is_temporary(error):
+                return
+            if isinstance(error, Doubt):
+                log.warning("settling waits", order=order_id, error=str(error))
+            else:
                 log.error("settling failed", order=order_id, exc_info=error)
+            self.store.aggregates.update(
+                order_id, lambda current: models.postpone(current, self.now())
+            )
 
     def reconcile(self) -> None:
-        """Go on with every payment whose next move is due."""
-        for order_id in self.store.due(self.now()):
-            self.settle_quietly(order_id)
+        """Go on with every payment whose next move is due, the longest overdue first."""
+        due = self.store.due(self.now())
+        for errand in [self.errands.submit(self.settle_quietly, order_id) for order_id in due]:
+            errand.result()
 
     def webhook(self, payload: bytes, signature: str) -> None:
         """Stripe says that something happened: see what, at Stripe itself. Raises BadSignature."""
@@ -235,11 +253,12 @@ class Payments:
             self.settle(payment.id, look=True)
 
 
-def _unless_declined(payment: Payment) -> Payment:
-    attempt = payment.attempt
-    if payment.status == "declined" and attempt:
-        raise models.Declined(attempt.error)
-    return payment
+def _wait(find: Callable[[], Payment | None]) -> Payment | None:
+    """What is found once it is there; None when it does not come in time."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := find()) is None and time.monotonic() < deadline:
+        time.sleep(LOOK_AGAIN)
+    return found
 
 
 def _hash(body: dict[str, object]) -> str:

@@ -54,9 +54,9 @@ class Payments:
         return payment
 
     def due(self, now: datetime) -> list[str]:
-        """Payments whose next move is due."""
-        found = self._payments.find({"settle_at": {"$lte": now}}, {"_id": 1}).limit(SWEEP)
-        return [payment["_id"] for payment in found]
+        """Payments whose next move is due, so that one which never works out holds up no other."""
+        found = self._payments.find({"settle_at": {"$lte": now}}, {"_id": 1}).sort("settle_at")
+        return [payment["_id"] for payment in found.limit(SWEEP)]
 
     def keep_webhook(self, notice: dict[str, Any], now: datetime) -> None:
         """For people to look at; nothing depends on it."""

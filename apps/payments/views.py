@@ -20,10 +20,6 @@ class OrderIn(Input):
     order: Annotated[Text, Field(max_length=64)]
 
 
-class CardIn(PaymentIn):
-    """The form's fields: a card of the test set, or one that Stripe's own form made."""
-
-
 @blueprint.before_request
 def only_for_people_signed_in() -> None:
     require_user()
