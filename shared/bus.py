@@ -28,6 +28,7 @@ log = logs.get(__name__)
 DEAD_STREAM = "DEAD"
 PUBLISH_TIMEOUT = 2.0  # seconds; publishes in flight while the server dies never resolve
 PULL_TIMEOUT = 5.0  # seconds; a pull that a restarting server forgot is asked again after this
+PATIENCE = 5.0  # seconds that a command-line program waits for a connection
 ACK_WAIT = 30.0  # seconds until an event whose handler died is delivered again
 DAY = 86_400
 
@@ -87,11 +88,12 @@ class Bus:
         self._url, self._name, self._replicas = url, name, replicas
         self._loop = asyncio.new_event_loop()
         self._client = Client()
-        self._ready = asyncio.Event()
+        self._ready, self._over = asyncio.Event(), asyncio.Event()
         self._running: set[asyncio.Task[Any]] = set()
         self._in_hand: set[asyncio.Task[None]] = set()
+        self._asking: set[asyncio.Task[list[Msg]]] = set()
         self._handlers = ThreadPoolExecutor(16, thread_name_prefix="handler")
-        self._thread = threading.Thread(target=self._loop.run_forever, name="bus", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="bus", daemon=True)
 
     # --- the connection -------------------------------------------------------------------------
 
@@ -102,9 +104,14 @@ class Bus:
 
     def close(self, timeout: float = 4.0) -> None:
         """Ask for nothing more, let the events in hand be finished, then leave."""
-        self.run(self._leave(), timeout)
-        self._handlers.shutdown()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._loop.is_closed():
+            return
+        try:
+            self.run(self._leave(), timeout)
+        except _TROUBLE as error:
+            log.warning("left with events in hand; they come again", error=repr(error))
+        self._handlers.shutdown(wait=False)
+        self.call_soon(self._over.set)
         self._thread.join(timeout)
 
     async def _leave(self) -> None:
@@ -112,8 +119,17 @@ class Bus:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, *self._in_hand, return_exceptions=True)
-        if self._client.is_connected:
-            await self._client.drain()
+        try:
+            # Not `drain`: it waits for messages to be counted off, which a pull does not do.
+            if self._client.is_connected:
+                await self._client.flush(1)
+        finally:
+            await self._client.close()
+
+    def _serve(self) -> None:
+        """Run the loop until the bus is closed; what still runs on it then is cancelled."""
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._over.wait())
 
     @property
     def connected(self) -> bool:
@@ -134,8 +150,9 @@ class Bus:
             self._running.discard(task)
 
     def call_soon(self, function: Callable[..., object], *arguments: object) -> None:
-        """Call a function on the bus's loop, from any thread, without waiting."""
-        self._loop.call_soon_threadsafe(function, *arguments)
+        """Call a function on the bus's loop, from any thread, without waiting; not once closed."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def run(self, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         """Run a coroutine on the bus's loop and wait for its result."""
@@ -156,12 +173,34 @@ class Bus:
                         reconnect_time_wait=1,
                         connect_timeout=2,
                         error_cb=_log_error,
+                        reconnected_cb=self._ask_again,
                     )
                 await self.ensure_streams()
                 self._ready.set()
             except _TROUBLE as error:
                 log.warning("nats is away", error=repr(error))
                 await asyncio.sleep(1)
+
+    async def _ask_again(self) -> None:
+        """A server that restarted has forgotten who waits for messages: ask again at once."""
+        for task in list(self._asking):
+            task.cancel()
+
+    async def _fetch(
+        self, subscription: JetStreamContext.PullSubscription, batch: int
+    ) -> list[Msg]:
+        """Messages, as soon as there is one. Raises TimeoutError when there is none for a while."""
+        asking = asyncio.create_task(subscription.fetch(batch, timeout=PULL_TIMEOUT))
+        self._asking.add(asking)
+        try:
+            return await asking
+        except asyncio.CancelledError:
+            own = asyncio.current_task()
+            if own and own.cancelling():  # it is us who are to leave, not the question
+                raise
+            raise TimeoutError from None
+        finally:
+            self._asking.discard(asking)
 
     @property
     def jetstream(self) -> JetStreamContext:
@@ -215,6 +254,9 @@ class Bus:
             except _TROUBLE as error:
                 log.warning("consumer interrupted", durable=consumer.durable, error=repr(error))
                 await asyncio.sleep(1)
+            except Exception as error:
+                log.error("consumer interrupted", durable=consumer.durable, exc_info=error)
+                await asyncio.sleep(1)
 
     async def _bind(self, consumer: Consumer) -> JetStreamContext.PullSubscription:
         """(Re)create stream and consumer where they have vanished; update a changed filter."""
@@ -236,7 +278,7 @@ class Bus:
         self, consumer: Consumer, subscription: JetStreamContext.PullSubscription
     ) -> None:
         try:
-            received = await subscription.fetch(1, timeout=PULL_TIMEOUT)
+            received = await self._fetch(subscription, 1)
         except TimeoutError:
             await self.jetstream.consumer_info(STREAM, consumer.durable)  # raises when it vanished
             return
@@ -323,7 +365,7 @@ class Bus:
             yield None
         while True:
             try:
-                received = await subscription.fetch(min(pending, 200) or 1, timeout=PULL_TIMEOUT)
+                received = await self._fetch(subscription, min(pending, 200) or 1)
             except TimeoutError:
                 await self.jetstream.consumer_info(stream, info.name)  # raises when it vanished
                 continue
@@ -377,5 +419,9 @@ def _report(future: "Future[None]") -> None:
 def connect_once(url: str, name: str) -> Bus:
     """A bus for a command-line program: raises TimeoutError when NATS can't be reached."""
     bus = Bus(url, name).start()
-    bus.wait_ready(5)
+    try:
+        bus.wait_ready(PATIENCE)
+    except TimeoutError:
+        bus.close()
+        raise
     return bus

@@ -1,12 +1,17 @@
 """Settings from the environment, checked at start so that a wrong one stops the process."""
 
+import os
 import sys
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 S = TypeVar("S", bound="Settings")
+
+# Where containers have secrets as files: jwt_key for JWT_KEY. The environment goes before a file.
+SECRETS = "/run/secrets"
 
 
 class Settings(BaseSettings):
@@ -55,8 +60,9 @@ class DatabaseSettings(Settings):
 
 def load(settings: type[S]) -> S:
     """Read the settings or end the process with the names of what is wrong or missing."""
+    folder = os.environ.get("SECRETS_DIR", SECRETS)
     try:
-        return settings()  # pyright: ignore[reportCallIssue] - the values come from the environment
+        return settings(_secrets_dir=folder if Path(folder).is_dir() else None)  # pyright: ignore[reportCallIssue] - the values come from the environment
     except ValidationError as error:
         for line in explain(error, settings):
             sys.stderr.write(line + "\n")

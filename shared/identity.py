@@ -8,6 +8,7 @@ import urllib.request
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,8 @@ ISSUER = "ticketing-auth"
 AUDIENCE = "ticketing"
 LIFETIME = timedelta(hours=12)
 REFRESH = 60  # seconds between two looks at auth's keys at the most
+# What reading keys can raise: no answer, half an answer, something that holds no keys.
+_UNREADABLE = (OSError, HTTPException, ValueError, LookupError, TypeError, jwt.PyJWTError)
 _REMEMBERED = 10_000  # verified tokens kept in memory
 
 
@@ -55,7 +58,7 @@ class RemoteKeys:
         self._url, self._path = url, path
         self._lock = threading.Lock()
         self._asked_at = -float(REFRESH)
-        self._keys = _parse_keys(path.read_text()) if path.exists() else {}
+        self._keys = _kept_keys(path)
 
     def find(self, key_id: str) -> jwt.PyJWK | None:
         """The key of that id, or None. Raises Unavailable while no key at all is known."""
@@ -76,7 +79,7 @@ class RemoteKeys:
                     text = answer.read(100_000).decode()
                 self._keys = _parse_keys(text)
                 self._save(text)
-            except (OSError, ValueError) as error:
+            except _UNREADABLE as error:
                 log.warning("auth's keys can't be read", url=self._url, error=repr(error))
 
     def _save(self, text: str) -> None:
@@ -84,6 +87,17 @@ class RemoteKeys:
         draft = self._path.with_suffix(f".{threading.get_ident()}")
         draft.write_text(text)
         draft.replace(self._path)
+
+
+def _kept_keys(path: Path) -> dict[str, jwt.PyJWK]:
+    """The keys of the last run, so that a start needs no auth; none where there are none."""
+    try:
+        return _parse_keys(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except _UNREADABLE as error:
+        log.warning("the keys on disk can't be read", path=str(path), error=repr(error))
+        return {}
 
 
 def _parse_keys(text: str) -> dict[str, jwt.PyJWK]:
@@ -109,7 +123,11 @@ class Revocations:
             if message is None:
                 self.complete = True
                 continue
-            event = parse(message.payload)
+            try:
+                event = parse(message.payload)
+            except ValueError as error:  # one bad message must not end the list for good
+                log.error("unreadable event", sequence=message.sequence, error=str(error))
+                continue
             if isinstance(event, SessionRevoked):
                 self.add(event)
 
@@ -117,7 +135,8 @@ class Revocations:
         """Remember a revocation; those older than any valid token are forgotten."""
         data = event.data
         key, table = (data.id, self._sessions) if data.id else (data.user_id, self._users)
-        table[key] = data.revoked_at
+        # A late copy of an older revocation must not bring back what a newer one ended.
+        table[key] = max(data.revoked_at, table.get(key, data.revoked_at))
         oldest = datetime.now(UTC) - LIFETIME
         for known in (self._sessions, self._users):
             for name in [name for name, at in known.items() if at < oldest]:

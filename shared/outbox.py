@@ -61,6 +61,10 @@ class Aggregates(Generic[A]):
         for document in self.collection.find({}, {"_id": 1}):
             yield document["_id"]
 
+    def begin_epoch(self) -> None:
+        """From now on every version counts as newer than any that was told before."""
+        self.collection.update_many({}, {"$inc": {"epoch": 1, "rev": 1}})
+
     def version(self, key: str) -> int | None:
         """How many events an aggregate has had, counted from 0."""
         document = self.collection.find_one({"_id": key}, {"version": 1})
@@ -158,7 +162,8 @@ def _insert(collection: Documents, documents: list[Document]) -> set[str]:
         return {documents[0]["_id"]}
     except BulkWriteError as error:
         problems = error.details["writeErrors"]
-        if any(problem["code"] != DUPLICATE for problem in problems):
+        # Without a write error it was the write concern that failed: nothing is certain then.
+        if not problems or any(problem["code"] != DUPLICATE for problem in problems):
             raise
         return {documents[problem["index"]]["_id"] for problem in problems}
     return set()

@@ -41,6 +41,11 @@ class Process:
         return mongo.connect(self.settings, self.name)
 
     @cached_property
+    def indexed(self) -> threading.Event:
+        """Set once every index is there; keys are not unique before."""
+        return threading.Event()
+
+    @cached_property
     def relay(self) -> Relay:
         return Relay(self.bus)
 
@@ -60,6 +65,7 @@ class Process:
         common: ops.Checks = {"nats": lambda: ops.require(self.bus.connected, "not connected")}
         if isinstance(self.settings, DatabaseSettings):
             common["mongo"] = lambda: mongo.ping(self.store)
+            common["indexes"] = lambda: ops.require(self.indexed.is_set(), "being made")
         ops.serve(self.settings.ops_host, self.settings.ops_port, {**common, **checks})
 
     def ensure_indexes(self, ensure: Callable[[], None]) -> None:
@@ -68,7 +74,8 @@ class Process:
         def keep_trying() -> None:
             while True:
                 try:
-                    return ensure()
+                    ensure()
+                    return self.indexed.set()
                 except PyMongoError as error:
                     log.warning("indexes wait", error=repr(error))
                     time.sleep(1)

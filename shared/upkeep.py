@@ -5,11 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared import logs
 from shared.bus import Bus
 from shared.events import Event, parse
 from shared.outbox import Aggregates
 from shared.relay import Relay
 from shared.worker import Handlers
+
+log = logs.get(__name__)
 
 FLUSH = 30.0  # seconds that announcements may take; what is left is swept by the worker
 
@@ -24,6 +27,7 @@ class Upkeep:
     relay: Relay | None = None
     announcements: list[tuple[Aggregates[Any], Announce]] = field(default_factory=list[Any])
     replicas: Handlers = field(default_factory=dict[type[Event], Callable[[Any], None]])
+    on_restore: Callable[[], None] | None = None
 
     def resync(self) -> int:
         """Announce the state of every aggregate that this service owns; returns how many."""
@@ -36,6 +40,14 @@ class Upkeep:
             self._flush(self.relay)
         return count
 
+    def restored(self) -> int:
+        """Announce everything as the new truth, after the database came back from a backup."""
+        for aggregates, _ in self.announcements:
+            aggregates.begin_epoch()
+        if self.on_restore:
+            self.on_restore()
+        return self.resync()
+
     def _flush(self, relay: Relay) -> None:
         deadline = time.monotonic() + FLUSH
         while relay.busy and time.monotonic() < deadline:
@@ -43,6 +55,8 @@ class Upkeep:
 
     def replay(self) -> int:
         """Rebuild the replicas from the newest event of each aggregate; returns how many."""
+        if not self.replicas:
+            return 0
         newest = self.bus.run(self._newest())
         for event in newest.values():
             self.replicas[type(event)](event)
@@ -54,7 +68,11 @@ class Upkeep:
         async for message in self.bus.read(subjects=subjects):
             if message is None:
                 break
-            event = parse(message.payload)
+            try:
+                event = parse(message.payload)
+            except ValueError as error:
+                log.error("unreadable event", sequence=message.sequence, error=str(error))
+                continue
             known = newest.get(event.aggregate)
             if known is None or event.order > known.order:
                 newest[event.aggregate] = event

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ log = logs.get(__name__)
 TRIES = 5  # of a handler that fails for no known reason, before the event is put aside
 _handled = Metric("events_handled_total", "Events by subject and outcome", ["subject", "outcome"])
 _jobs_failed = Metric("jobs_failed_total", "Periodic jobs that failed", ["job"])
+
+_sweeps_failed = Metric("sweeps_failed_total", "Things that a sweep could not mend")
 
 Handlers = dict[type[Event], Callable[[Any], None]]
 
@@ -73,11 +75,20 @@ def batch_consumer(
 
     def handle(messages: list[Message]) -> list[Outcome]:
         readable, outcomes = _parse_all(messages)
-        try:
-            handle_all([event for _, event in readable])
-        except Exception as error:  # noqa: BLE001 - judged, never swallowed
-            for index, _ in readable:
-                outcomes[index] = judge(error, messages[index], failures)
+
+        def attempt(part: list[tuple[int, Event]]) -> None:
+            try:
+                handle_all([event for _, event in part])
+            except Exception as error:  # noqa: BLE001 - judged, never swallowed
+                if len(part) == 1 or _passes(error):
+                    for index, _ in part:
+                        outcomes[index] = judge(error, messages[index], failures)
+                else:  # one of them is to blame, and the others must not share its end
+                    for one in part:
+                        attempt([one])
+
+        if readable:
+            attempt(readable)
         return outcomes
 
     subjects = [kind.subject_name for kind in kinds]
@@ -118,7 +129,7 @@ def _attempt(handlers: Handlers, message: Message, failures: "Counter[int]") -> 
 def judge(error: Exception, message: Message, failures: "Counter[int]") -> Outcome:
     """What becomes of an event whose handler raised: trouble passes, mistakes are put aside."""
     delay = min(0.2 * 2 ** min(message.deliveries, 10), 15.0)
-    if is_temporary(error) or is_trouble(error) or isinstance(error, Conflict | Unavailable):
+    if _passes(error):
         log.warning("event waits", subject=message.subject, error=repr(error), delay=delay)
         return Nak(delay)
     failures[message.sequence] += 1
@@ -130,6 +141,24 @@ def judge(error: Exception, message: Message, failures: "Counter[int]") -> Outco
     return Dead(f"{type(error).__name__}: {error}")
 
 
+def for_each(keys: Iterable[str], do: Callable[[str], object]) -> None:
+    """One round of a sweep: what fails is reported, and keeps nothing behind it waiting."""
+    for key in keys:
+        try:
+            do(key)
+        except Exception as error:
+            if _passes(error):
+                raise
+            _sweeps_failed.inc()
+            log.error("sweep failed", key=key, exc_info=error)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether trying the same again later helps."""
+    known = isinstance(error, Conflict | Unavailable)
+    return known or is_temporary(error) or is_trouble(error)
+
+
 def _repeat(job: Job, stop: threading.Event) -> None:
     """Run a job for ever: a failure is reported, and the next round tries again."""
     while not stop.wait(job.every):
@@ -137,7 +166,7 @@ def _repeat(job: Job, stop: threading.Event) -> None:
             job.run()
         except Exception as error:
             _jobs_failed.labels(job.name).inc()
-            if is_temporary(error) or is_trouble(error):
+            if _passes(error):
                 log.warning("job waits", job=job.name, error=repr(error))
             else:
                 log.error("job failed", job=job.name, exc_info=error)

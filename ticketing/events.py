@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -13,10 +14,12 @@ from typing import Any
 from nats.js.errors import NotFoundError
 from pydantic import ValidationError
 
-from shared.bus import DEAD_STREAM, Bus, Message, connect_once
+from shared.bus import DEAD_STREAM, PATIENCE, Bus, Message, connect_once, is_trouble
 from shared.events import EVENTS, STREAM, parse
+from shared.mongo import is_temporary
 from shared.upkeep import Upkeep
 
+SUBJECT = re.compile(r">|[\w*-]+(\.[\w*-]+)*(\.>)?")
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -26,7 +29,10 @@ def add_commands(commands: Any) -> None:
     tail = _action(actions, "tail", "print events as they are published", _tail)
     tail.add_argument("--since", default="0s", help="begin so long ago, such as 10m, 2h or 7d")
     tail.add_argument(
-        "--subject", default=">", help="only these, such as order.* or payment.failed"
+        "--subject",
+        type=_subject,
+        default=">",
+        help="only these, such as order.* or payment.failed",
     )
     tail.add_argument("--once", action="store_true", help="stop at the newest event")
     publish = _action(actions, "publish", "publish an event by hand", _publish)
@@ -42,6 +48,7 @@ def add_commands(commands: Any) -> None:
     for name, text, run in (
         ("replay", "rebuild a service's replicas from the stream", _replay),
         ("resync", "have a service announce everything it owns", _resync),
+        ("restored", "the same, after its database was restored from a backup", _restored),
     ):
         _action(actions, name, text, run).add_argument("service")
 
@@ -63,10 +70,29 @@ def _bus() -> Generator[Bus]:
         bus = connect_once(url, "ticketing-cli")
     except TimeoutError:
         sys.exit(f"NATS does not answer at {url}")
-    try:
+    with _told(bus):
         yield bus
+
+
+@contextmanager
+def _told(bus: Bus) -> Generator[None]:
+    """Trouble with a server ends the command with a sentence; everything else is a mistake."""
+    try:
+        yield
+    except Exception as error:
+        if not is_trouble(error) and not is_temporary(error):
+            raise
+        sys.exit(f"a server does not answer as it should: {error or type(error).__name__}")
     finally:
         bus.close()
+
+
+def _subject(text: str) -> str:
+    if not SUBJECT.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no subject such as order.* or payment.failed"
+        )
+    return text
 
 
 def _since(text: str) -> datetime:
@@ -177,10 +203,9 @@ def _upkeep(service: str) -> Generator[Upkeep]:
     if service not in APPS:
         sys.exit(f"{service}: no such service (choose from {', '.join(APPS)})")
     upkeep: Upkeep = importlib.import_module(f"apps.{service}.processes").upkeep()
-    try:
+    with _told(upkeep.bus):
+        upkeep.bus.wait_ready(PATIENCE)
         yield upkeep
-    finally:
-        upkeep.bus.close()
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -194,4 +219,11 @@ def _resync(arguments: argparse.Namespace) -> int:
     with _upkeep(arguments.service) as upkeep:
         count = upkeep.resync()
     print(f"{arguments.service}: {count} aggregates announced")
+    return 0
+
+
+def _restored(arguments: argparse.Namespace) -> int:
+    with _upkeep(arguments.service) as upkeep:
+        count = upkeep.restored()
+    print(f"{arguments.service}: {count} aggregates announced in a new epoch")
     return 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.errors import Refused
-from shared.events import Event, SessionData, SessionRevoked, UserCreated, UserData
+from shared.events import Event, SessionData, SessionRevoked, UserCreated, UserData, UserUpdated
 
 
 class EmailInUse(Refused):
@@ -85,6 +85,16 @@ def revoke(session: Session, now: datetime) -> tuple[Session, type[Event] | None
     if session.revoked_at is not None:
         return session, None
     return replace(session, revoked_at=now), SessionRevoked
+
+
+def announce(account: Account) -> tuple[Account, type[Event]]:
+    """Say what an account is, for whoever lost it."""
+    return account, UserUpdated
+
+
+def announce_revoked(session: Session) -> tuple[Session, type[Event] | None]:
+    """Say again that a session was ended; of others nobody needs to know."""
+    return session, SessionRevoked if session.revoked_at else None
 
 
 # --- what events say ------------------------------------------------------------------------------

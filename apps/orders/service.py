@@ -23,6 +23,7 @@ from shared.events import OrderCancelled, OrderCreated
 from shared.identity import User
 from shared.mongo import Document
 from shared.outbox import Aggregates
+from shared.worker import for_each
 
 log = logs.get(__name__)
 
@@ -234,26 +235,28 @@ class Orders:
 
     def sweep_expired(self) -> None:
         """The guarantee behind the alarms: every overdue order ends, whoever forgot it."""
-        for order_id in self.store.overdue(self.clock.now()):
-            self.expire(order_id)
+        for_each(self.store.overdue(self.clock.now()), self.expire)
 
     def sweep_unreleased(self) -> None:
         """Finish what a crash left between cancelling an order and giving its units back."""
-        for order_id in self.store.unreleased():
-            self.release_by_id(order_id)
+        for_each(self.store.unreleased(), self.release_by_id)
 
     def sweep_unfinished(self) -> None:
         """Say again that a capture is due where payments has been silent for too long."""
-        for order_id in self.store.unfinished(self.clock.now() - SAY_AGAIN):
-            self.store.aggregates.update(
-                order_id, lambda order: models.remind(order, self.clock.now(), SAY_AGAIN)
-            )
+        for_each(self.store.unfinished(self.clock.now() - SAY_AGAIN), self._remind)
+
+    def _remind(self, order_id: str) -> None:
+        self.store.aggregates.update(
+            order_id, lambda order: models.remind(order, self.clock.now(), SAY_AGAIN)
+        )
 
     def sweep_unallotted(self) -> None:
         """Go on where blocks could not follow their ticket yet."""
-        for ticket_id in self.tickets.unallotted():
-            self.allotment.allot(ticket_id)
-            self.allotment.announce(ticket_id)
+        for_each(self.tickets.unallotted(), self._allot)
+
+    def _allot(self, ticket_id: str) -> None:
+        self.allotment.allot(ticket_id)
+        self.allotment.announce(ticket_id)
 
     def sweep_orphans(self) -> None:
         """Free units that were taken for an order which was never stored.

@@ -1,0 +1,1 @@
+"""The promises of the system, checked through the gateway of a real stack."""
