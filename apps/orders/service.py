@@ -3,7 +3,6 @@
 import hashlib
 import json
 import secrets
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,13 +22,12 @@ from shared.events import OrderCancelled, OrderCreated
 from shared.identity import User
 from shared.mongo import Document
 from shared.outbox import Aggregates
+from shared.patience import wait_for
 from shared.worker import for_each
 
 log = logs.get(__name__)
 
 GROUP = 100  # reservations for one ticket that share a write at the most
-PATIENCE = 2.0  # seconds that a request waits for an event that is on its way
-LOOK_AGAIN = 0.05  # seconds between two looks for it
 SAY_AGAIN = timedelta(seconds=15)  # after which an order that waits for its capture says so again
 SCAN_ALL = timedelta(minutes=10)  # between two looks for orphans among everything that is taken
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -96,14 +94,15 @@ class Orders:
 
     def _wait_for_ticket(self, ticket_id: str) -> Ticket:
         """The ticket, once its event has arrived and its units can be taken."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
+
+        def usable() -> Ticket | None:
             ticket = self.tickets.find(ticket_id)
-            if ticket and ticket.blocks:
-                return ticket
-            if time.monotonic() >= deadline:
-                raise NotHereYet("There is no such ticket")
-            time.sleep(LOOK_AGAIN)
+            return ticket if ticket and ticket.blocks else None
+
+        ticket = wait_for(usable)
+        if ticket is None:
+            raise NotHereYet("There is no such ticket")
+        return ticket
 
     def _new_order(self, user: User, ticket: Ticket, quantity: int) -> Order:
         now = self.clock.now()

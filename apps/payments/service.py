@@ -3,7 +3,6 @@
 import hashlib
 import json
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -20,11 +19,10 @@ from shared.events import OrderEvent
 from shared.identity import User
 from shared.mongo import is_temporary
 from shared.outbox import Aggregates
+from shared.patience import wait_for
 
 log = logs.get(__name__)
 
-PATIENCE = 2.0  # seconds that a request waits for an order's event, or for another tab
-LOOK_AGAIN = 0.05  # seconds between two looks
 MOVES = 8  # that one call of `settle` makes at the most; the reconciler goes on later
 
 # What a webhook could tell that our own record does not say yet.
@@ -81,7 +79,7 @@ class Payments:
 
     def wait_for(self, user: User, order_id: str) -> Payment:
         """The order's payment, once the order's event has arrived."""
-        payment = _wait(lambda: self.store.aggregates.find(order_id))
+        payment = wait_for(lambda: self.store.aggregates.find(order_id))
         if payment is None:
             raise NotHereYet("There is no such order")
         return models.require_buyer(payment, user.id)
@@ -103,7 +101,7 @@ class Payments:
                 fresh = self.gateway.create(payment, models.next_number(payment))
             except Doubt:
                 # Stripe serves one at a time, and lets no other tab wait.
-                if faster := _wait(lambda: self._begun_since(payment)):
+                if faster := wait_for(lambda: self._begun_since(payment)):
                     return faster
                 raise
         begun = self.store.aggregates.update(
@@ -251,14 +249,6 @@ class Payments:
         news = _NEWS.get(notice.kind)
         if payment and payment.intent and news and news(payment.intent):
             self.settle(payment.id, look=True)
-
-
-def _wait(find: Callable[[], Payment | None]) -> Payment | None:
-    """What is found once it is there; None when it does not come in time."""
-    deadline = time.monotonic() + PATIENCE
-    while (found := find()) is None and time.monotonic() < deadline:
-        time.sleep(LOOK_AGAIN)
-    return found
 
 
 def _hash(body: dict[str, object]) -> str:

@@ -9,9 +9,10 @@ from flask.testing import FlaskClient
 from pymongo.errors import AutoReconnect
 from werkzeug.test import TestResponse
 
-from apps.orders import create_app, service
+from apps.orders import create_app
 from apps.orders.api import MOST_UNITS
 from apps.orders.store import Orders as OrderStore
+from shared import patience
 from tests.identity import identity, sign
 from tests.orders.world import BUYER, OTHER, PAIR, TICKET, World, settings, user
 
@@ -20,7 +21,7 @@ UNKNOWN = "0de2000000000000000000ff"
 
 @pytest.fixture
 def app(memory: World, monkeypatch: pytest.MonkeyPatch) -> Flask:
-    monkeypatch.setattr(service, "PATIENCE", 0)
+    monkeypatch.setattr(patience, "PATIENCE", 0)
     memory.sells(20)
     return create_app(settings(), memory.service, identity())
 

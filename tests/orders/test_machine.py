@@ -13,6 +13,7 @@ from apps.orders import service
 from apps.orders.handlers import EventHandlers
 from apps.orders.models import Order, Pair
 from apps.orders.service import Orders
+from shared import patience
 from shared.errors import Refused
 from shared.events import TicketCreated, TicketUpdated
 from tests.orders.watched import Call, Crash, watched
@@ -74,7 +75,7 @@ class Sale(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._stack = ExitStack()
-        self._patience, service.PATIENCE = service.PATIENCE, 0
+        self._patience, patience.PATIENCE = patience.PATIENCE, 0
         self.world = World(self._stack.enter_context(memory_store()), block_size=3)
         self.processes = [self.world.process(), self.world.process()]
         self.told: dict[str, Order] = {}
@@ -231,7 +232,7 @@ class Sale(RuleBasedStateMachine):
         try:
             self.everything_is_finished()
         finally:
-            service.PATIENCE = self._patience
+            patience.PATIENCE = self._patience
             self._stack.close()
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from apps.orders import models, service, store
 from apps.orders.models import Order
+from shared import patience
 from shared.errors import Forbidden, KeyReused, NotFound, NotHereYet, Refused
 from tests.orders.threads import at_once
 from tests.orders.watched import Call, Meanwhile, watched
@@ -31,7 +32,7 @@ MILLISECOND = timedelta(milliseconds=1)
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is on its way in these tests."""
-    monkeypatch.setattr(service, "PATIENCE", 0)
+    monkeypatch.setattr(patience, "PATIENCE", 0)
 
 
 # --- reserving ------------------------------------------------------------------------------------
@@ -115,7 +116,7 @@ def test_an_unknown_ticket(world: World) -> None:
 
 
 def test_a_ticket_whose_event_is_on_its_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "PATIENCE", 20)
+    monkeypatch.setattr(patience, "PATIENCE", 20)
     looks: list[Call] = []
 
     def arrives_after_two_looks(call: Call) -> object:

@@ -7,8 +7,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from apps.orders import create_app, service
+from apps.orders import create_app
 from apps.orders.models import Order
+from shared import patience
 from tests.identity import identity, sign
 from tests.orders.world import BUYER, HOLD, OTHER, PAIR, TICKET, World, settings, user
 
@@ -18,7 +19,7 @@ UNKNOWN = "0de2000000000000000000ff"
 
 @pytest.fixture
 def app(memory: World, monkeypatch: pytest.MonkeyPatch) -> Flask:
-    monkeypatch.setattr(service, "PATIENCE", 0)
+    monkeypatch.setattr(patience, "PATIENCE", 0)
     memory.sells(20, title="Sofa <b>Concert</b>")
     return create_app(settings(), memory.service, identity())
 

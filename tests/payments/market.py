@@ -21,6 +21,7 @@ from apps.payments.gateway import Doubt
 from apps.payments.models import Method, Payment
 from apps.payments.service import Payments
 from apps.payments.store import Payments as Store
+from shared import patience
 from shared.errors import Refused
 from shared.events import (
     Event,
@@ -188,7 +189,7 @@ class Market:
         self._sent = 0
         self._patch = pytest.MonkeyPatch()
         self._patch.setattr(payments_module, "log", Log())
-        self._patch.setattr(payments_module, "PATIENCE", 0)  # nothing comes by itself here
+        self._patch.setattr(patience, "PATIENCE", 0)  # nothing comes by itself here
         self.start()
 
     def start(self) -> None:

@@ -124,7 +124,7 @@ def test_somebody_else_is_a_403(site: Site) -> None:
 def test_an_order_that_does_not_come_is_a_404_worth_asking_again(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.payments.service.PATIENCE", 0.05)
+    monkeypatch.setattr("shared.patience.PATIENCE", 0.05)
     answer = pay(site.buyer, orderId=MISSING)
     assert (answer.status_code, answer.headers["Retry-After"]) == (404, "1")
 

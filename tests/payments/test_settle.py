@@ -360,7 +360,7 @@ def test_whatever_a_confirmation_meets_the_card_is_authorised_once(
 def test_whatever_the_intent_meets_there_is_only_one(
     shop: Shop, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.payments.service.PATIENCE", 0.1)
+    monkeypatch.setattr("shared.patience.PATIENCE", 0.1)
     shop.fault(INTENTS, **fault)
     with pytest.raises(Doubt):
         shop.pay()
@@ -676,6 +676,6 @@ def test_an_order_on_its_way_is_waited_for(database: Any, stripe: Any) -> None:
 
 
 def test_an_order_that_does_not_come(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("apps.payments.service.PATIENCE", 0.1)
+    monkeypatch.setattr("shared.patience.PATIENCE", 0.1)
     with pytest.raises(NotHereYet):
         shop.payments.wait_for(user(), secrets.token_hex(12))
