@@ -7,10 +7,10 @@ SHELL := /bin/sh
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install up stop status ticketing test lint format clean
+.PHONY: help install up stop status ticketing test chaos check-deploy lint format clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 install: $(INSTALLED) ## install everything from the lock file into .venv
 
@@ -28,6 +28,13 @@ ticketing: $(INSTALLED) ## the operators' command on the running system: make ti
 
 test: lint ## lint, types, import rules and all tests but the long ones
 	$(BIN)/python -m pytest -m "not long"
+
+chaos: $(INSTALLED) ## buyers and sellers while everything is killed: make chaos MINUTES=30 SEED=1
+	@exec $(BIN)/python -m dev.chaos
+
+check-deploy: $(INSTALLED) ## lint, build, run and validate containers and manifests (needs Docker)
+	@UV_PROJECT_ENVIRONMENT=.venv $(BIN)/uv sync --quiet --frozen --group deploy --python $(BIN)/python
+	@exec $(BIN)/python -m dev.deploy.check
 
 lint: $(INSTALLED) ## lint, formatting, types and import rules
 	$(BIN)/ruff check .

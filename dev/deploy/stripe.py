@@ -1,0 +1,11 @@
+"""Starts the development Stripe with its signing secret from a file, as containers get secrets."""
+
+import os
+from pathlib import Path
+
+from dev.stripe.__main__ import main
+
+if __name__ == "__main__":
+    secret = Path("/run/secrets/stripe_webhook_secret").read_text()
+    os.environ["STRIPE_WEBHOOK_SECRET"] = secret
+    main()
