@@ -1,6 +1,7 @@
 """Health, readiness and metrics of a process, on a port of their own."""
 
 import json
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -82,9 +83,10 @@ def test_a_process_is_ready_when_its_database_and_nats_are(
     process: Process, nats_server: NatsServer
 ):
     port = process.settings.ops_port
+    process.ensure_indexes(lambda: None)
     process.serve_ops({"mine": lambda: None})
     wait_until(lambda: ready(port)[0] == 200, "the process to be ready")
-    everything = {"nats": "ok", "mongo": "ok", "mine": "ok"}
+    everything = {"nats": "ok", "mongo": "ok", "indexes": "ok", "mine": "ok"}
     assert ready(port)[1] == {"status": "ok", "checks": everything}
     nats_server.kill()
     wait_until(lambda: ready(port)[0] == 503, "the process to notice")
@@ -98,10 +100,21 @@ def test_a_web_process_is_not_ready_before_it_knows_who_was_signed_out(
 ):
     nats_server.kill()
     port = process.settings.ops_port
+    process.ensure_indexes(lambda: None)
     process.serve_ops({"revocations": process.revocations_known})
     assert "reading revoked sessions" in ready(port)[1]["checks"]["revocations"]
     nats_server.start()
     wait_until(lambda: ready(port)[0] == 200, "the revocations to be read")
+
+
+def test_a_process_is_not_ready_before_keys_are_unique(process: Process):
+    port, made = process.settings.ops_port, threading.Event()
+    process.ensure_indexes(lambda: made.wait(10) and None)
+    process.serve_ops({})
+    wait_until(lambda: ready(port)[1]["checks"]["mongo"] == "ok", "the database to answer")
+    assert (ready(port)[0], ready(port)[1]["checks"]["indexes"]) == (503, "NotReady: being made")
+    made.set()
+    wait_until(lambda: ready(port)[0] == 200, "the process to be ready")
 
 
 def test_a_database_that_is_away_is_named(nats_server: NatsServer, tmp_path: Path):
