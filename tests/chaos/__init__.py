@@ -1,0 +1,1 @@
+"""The fault test: its own parts, and a short run of it."""
