@@ -6,7 +6,6 @@ import threading
 import time
 import urllib.request
 from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import Any, Protocol
 
 import jwt
 from flask import Flask, Request, g
-from flask_login import LoginManager, UserMixin, current_user
+from flask_login import LoginManager, current_user
 
 from shared import logs
 from shared.bus import Bus
 from shared.config import Settings
 from shared.errors import NotSignedIn, Unavailable
 from shared.events import SessionRevoked, parse
+from shared.people import User
 
 log = logs.get(__name__)
 
@@ -32,17 +32,6 @@ REFRESH = 60  # seconds between two looks at auth's keys at the most
 # What reading keys can raise: no answer, half an answer, something that holds no keys.
 _UNREADABLE = (OSError, HTTPException, ValueError, LookupError, TypeError, jwt.PyJWTError)
 _REMEMBERED = 10_000  # verified tokens kept in memory
-
-
-@dataclass(frozen=True)
-class User(UserMixin):
-    """A signed-in person, as their token tells."""
-
-    id: str
-    email: str
-    session_id: str
-    issued_at: datetime
-    expires_at: datetime
 
 
 class Keys(Protocol):

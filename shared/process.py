@@ -1,6 +1,7 @@
 """What the processes of a service have in common: logs, bus, database, relay, health, identity."""
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -8,18 +9,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import PyMongoError
 
 from shared import logs, mongo, ops
 from shared.bus import Bus
 from shared.config import DatabaseSettings, Settings
-from shared.identity import Identity, RemoteKeys, Revocations
 from shared.mongo import Store
 from shared.outbox import Aggregates
 from shared.relay import Relay
 from shared.worker import Worker
+
+if TYPE_CHECKING:
+    from shared.identity import Identity
 
 log = logs.get(__name__)
 
@@ -50,8 +53,11 @@ class Process:
         return Relay(self.bus)
 
     @cached_property
-    def identity(self) -> Identity:
+    def identity(self) -> "Identity":
         """Verifies with auth's published keys and the revocations in the stream."""
+        # Imported here, because a worker has no use for the web and saves its memory.
+        from shared.identity import Identity, RemoteKeys, Revocations
+
         path = Path(self.settings.state_dir) / f"jwks-{self.name}.json"
         keys = RemoteKeys(f"{self.settings.auth_url}/api/users/jwks.json", path)
         return Identity(keys, Revocations().follow(self.bus))
@@ -86,6 +92,11 @@ class Process:
         """Publish what crashes left in outboxes."""
         for kind in aggregates:
             self.relay.sweep(kind.collection)
+
+    def listens(self) -> None:
+        """A check: whether the web server takes connections; it begins after the app is made."""
+        host = "127.0.0.1" if self.settings.host in ("", "0.0.0.0") else self.settings.host  # noqa: S104 - asked, not bound
+        socket.create_connection((host, self.settings.port), timeout=1).close()
 
     def revocations_known(self) -> None:
         """A check: whether every revoked session that still matters has been read."""

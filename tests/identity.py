@@ -7,7 +7,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from shared.identity import AUDIENCE, ISSUER, Identity, Revocations, User
+from shared.identity import AUDIENCE, ISSUER, Identity, Revocations
+from shared.people import User
 
 KEY_ID = "tests"
 _private_key = Ed25519PrivateKey.generate()

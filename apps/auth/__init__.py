@@ -1,16 +1,21 @@
 """Auth: accounts, sessions, and the only key that signs who somebody is."""
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
-from apps.auth import api, views
-from apps.auth.config import Settings
-from apps.auth.limits import Limits
-from apps.auth.service import Accounts
-from shared import openapi, web
-from shared.identity import Identity
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from apps.auth.config import Settings
+    from apps.auth.service import Accounts
+    from shared.identity import Identity
 
 
-def create_app(settings: Settings, service: Accounts, person: Identity) -> Flask:
+def create_app(settings: "Settings", service: "Accounts", person: "Identity") -> "Flask":
+    # Imported here, because a worker has no use for the web and saves its memory.
+    from apps.auth import api, views
+    from apps.auth.limits import Limits
+    from shared import openapi, web
+
     app = web.create(__name__, "/account", settings, person)
     app.extensions["settings"] = settings
     app.extensions["service"] = service

@@ -1,57 +1,58 @@
 """The processes of this service: what each is made of."""
 
-from typing import Any
-
-from flask import Flask
+from typing import TYPE_CHECKING, Any
 
 from apps.auth import create_app, models
 from apps.auth.config import Settings
-from apps.auth.service import Accounts
 from apps.auth.store import Accounts as AccountStore
 from apps.auth.store import Sessions
-from apps.auth.tokens import Doorkeeper, Signer
 from shared.config import load
-from shared.mongo import Store as Database
 from shared.outbox import Aggregates
 from shared.process import Process
-from shared.relay import Relay
 from shared.upkeep import Announce, Upkeep
 from shared.worker import Job, Worker
 
-
-def accounts(settings: Settings, store: Database, relay: Relay | None) -> Accounts:
-    return Accounts(
-        AccountStore(store, relay),
-        Sessions(store, relay),
-        Signer(settings.jwt_key),
-        settings.verify_email,
-    )
+if TYPE_CHECKING:
+    from flask import Flask
 
 
-def web() -> Flask:
+def web() -> "Flask":
+    # Imported here, because a worker has no use for the web and saves its memory.
+    from apps.auth.service import Accounts
+    from apps.auth.tokens import Doorkeeper, Signer
+
     settings = load(Settings)
     process = Process("auth", settings).start()
-    service = accounts(settings, process.store, process.relay)
-    process.ensure_indexes(service.ensure_indexes)
-    process.serve_ops({})
-    return create_app(settings, service, Doorkeeper(service.signer, service.sessions.is_open))
+    accounts, sessions = _stores(process)
+    service = Accounts(accounts, sessions, Signer(settings.jwt_key), settings.verify_email)
+    process.serve_ops({"web": process.listens})
+    return create_app(settings, service, Doorkeeper(service.signer, sessions.is_open))
+
+
+def _stores(process: Process) -> tuple[AccountStore, Sessions]:
+    accounts = AccountStore(process.store, process.relay)
+    sessions = Sessions(process.store, process.relay)
+
+    def ensure_indexes() -> None:
+        accounts.ensure_indexes()
+        sessions.ensure_indexes()
+
+    process.ensure_indexes(ensure_indexes)
+    return accounts, sessions
 
 
 def upkeep() -> Upkeep:
-    settings = load(Settings)
-    process = Process("auth", settings).start()
-    service = accounts(settings, process.store, process.relay)
+    process = Process("auth", load(Settings)).start()
+    accounts, sessions = _stores(process)
     announcements: list[tuple[Aggregates[Any], Announce]] = [
-        (service.accounts.aggregates, models.announce),
-        (service.sessions.aggregates, models.announce_revoked),
+        (accounts.aggregates, models.announce),
+        (sessions.aggregates, models.announce_revoked),
     ]
     return Upkeep(process.bus, process.relay, announcements)
 
 
 def worker() -> Worker:
-    settings = load(Settings)
-    process = Process("auth", settings).start()
-    service = accounts(settings, process.store, process.relay)
-    process.ensure_indexes(service.ensure_indexes)
+    process = Process("auth", load(Settings)).start()
+    aggregates = [store.aggregates for store in _stores(process)]
     process.serve_ops({})
-    return Worker(process.bus, [], [Job("outbox", 1.0, lambda: process.sweep(service.aggregates))])
+    return Worker(process.bus, [], [Job("outbox", 1.0, lambda: process.sweep(aggregates))])

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from apps.auth import models
 from apps.auth.models import Account, InvalidCredentials
@@ -12,8 +11,8 @@ from apps.auth.store import Sessions
 from apps.auth.tokens import Signer
 from shared import logs
 from shared.errors import NotSignedIn
-from shared.identity import LIFETIME, User
-from shared.outbox import Aggregates
+from shared.identity import LIFETIME
+from shared.people import User
 
 log = logs.get(__name__)
 
@@ -43,15 +42,6 @@ class Accounts:
     signer: Signer
     verify_email: bool
     passwords: Passwords = field(default_factory=Passwords)
-
-    @property
-    def aggregates(self) -> list[Aggregates[Any]]:
-        """Everything here that says what it does."""
-        return [self.accounts.aggregates, self.sessions.aggregates]
-
-    def ensure_indexes(self) -> None:
-        self.accounts.ensure_indexes()
-        self.sessions.ensure_indexes()
 
     def sign_up(self, email: str, password: str) -> SignedIn:
         """Open an account and sign in to it. Raises EmailInUse."""

@@ -17,8 +17,9 @@ from pymongo.errors import PyMongoError
 
 from apps.auth.models import Account, Session
 from shared.errors import Unavailable
-from shared.identity import AUDIENCE, ISSUER, LIFETIME, Identity, Revocations, User
+from shared.identity import AUDIENCE, ISSUER, LIFETIME, Identity, Revocations
 from shared.mongo import is_temporary
+from shared.people import User
 
 PURPOSE = b"ticketing auth: Ed25519 key that signs tokens, 1"
 

@@ -1,8 +1,7 @@
 """The processes of this service: what each is made of."""
 
 from datetime import timedelta
-
-from flask import Flask
+from typing import TYPE_CHECKING
 
 from apps.expiration import create_app, handlers
 from apps.expiration.alarms import Alarms
@@ -12,6 +11,9 @@ from shared.config import load
 from shared.process import Process
 from shared.upkeep import Upkeep
 from shared.worker import Job, Worker, consumer
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 SHUTDOWN = 4  # seconds that alarms which ring right now may take
 
@@ -23,11 +25,11 @@ def expiration(settings: Settings, process: Process) -> Expiration:
     return service
 
 
-def web() -> Flask:
+def web() -> "Flask":
     settings = load(Settings)
     process = Process("expiration", settings).start()
     service = expiration(settings, process)
-    process.serve_ops({"redis": service.alarms.ping})
+    process.serve_ops({"redis": service.alarms.ping, "web": process.listens})
     return create_app(service.alarms)
 
 

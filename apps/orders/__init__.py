@@ -1,15 +1,21 @@
 """Orders: reservations, orders, and how much of each ticket is free."""
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
-from apps.orders import api, views
 from apps.orders.config import Settings
 from apps.orders.service import Orders
-from shared import openapi, web
-from shared.identity import Identity
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from shared.identity import Identity
 
 
-def create_app(settings: Settings, service: Orders, person: Identity) -> Flask:
+def create_app(settings: Settings, service: Orders, person: "Identity") -> "Flask":
+    # Imported here, because a worker has no use for the web and saves its memory.
+    from apps.orders import api, views
+    from shared import openapi, web
+
     app = web.create(__name__, "/orders", settings, person)
     app.extensions["service"] = service
     app.register_blueprint(api.blueprint)

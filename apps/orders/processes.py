@@ -1,9 +1,7 @@
 """The processes of this service: what each is made of."""
 
 from datetime import timedelta
-from typing import Any
-
-from flask import Flask
+from typing import TYPE_CHECKING, Any
 
 from apps.orders import create_app, handlers, models
 from apps.orders.allotment import Allotment
@@ -23,6 +21,10 @@ from shared.worker import Job, Worker, batch_consumer, consumer
 COALESCE = 0.05  # seconds; what changes of one ticket meanwhile is announced once
 
 
+if TYPE_CHECKING:
+    from flask import Flask
+
+
 def orders(settings: Settings, store: Database, relay: Relay | None) -> Orders:
     tickets, blocks = Tickets(store), Blocks(store, settings.block_size)
     allotment = Allotment(tickets, blocks, availability(store, relay))
@@ -30,12 +32,12 @@ def orders(settings: Settings, store: Database, relay: Relay | None) -> Orders:
     return Orders(Store(store, relay), tickets, blocks, allotment, hold)
 
 
-def web() -> Flask:
+def web() -> "Flask":
     settings = load(Settings)
     process = Process("orders", settings).start()
     service = orders(settings, process.store, process.relay)
     process.ensure_indexes(service.ensure_indexes)
-    process.serve_ops({"revocations": process.revocations_known})
+    process.serve_ops({"revocations": process.revocations_known, "web": process.listens})
     return create_app(settings, service, process.identity)
 
 

@@ -19,10 +19,10 @@ from apps.orders.store import Tickets
 from shared import logs
 from shared.errors import KeyReused, NotHereYet, Refused
 from shared.events import OrderCancelled, OrderCreated
-from shared.identity import User
 from shared.mongo import Document
 from shared.outbox import Aggregates
 from shared.patience import wait_for
+from shared.people import User
 from shared.worker import for_each
 
 log = logs.get(__name__)

@@ -1,17 +1,23 @@
 """Payments: everything at Stripe: authorise, capture, cancel, refund."""
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
-from apps.payments import api, views
 from apps.payments.config import Settings
 from apps.payments.service import Payments
-from shared import openapi, web
-from shared.identity import Identity
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from shared.identity import Identity
 
 STRIPE_PAGES = "https://hooks.stripe.com"  # where banks ask their customers
 
 
-def create_app(settings: Settings, service: Payments, person: Identity) -> Flask:
+def create_app(settings: Settings, service: Payments, person: "Identity") -> "Flask":
+    # Imported here, because a worker has no use for the web and saves its memory.
+    from apps.payments import api, views
+    from shared import openapi, web
+
     bank = settings.stripe_api_base or STRIPE_PAGES
     app = web.create(__name__, "/payments", settings, person, form_targets=bank)
     app.extensions["service"] = service

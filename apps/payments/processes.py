@@ -1,8 +1,6 @@
 """The processes of this service: what each is made of."""
 
-from typing import Any
-
-from flask import Flask
+from typing import TYPE_CHECKING, Any
 
 from apps.payments import create_app, handlers, models
 from apps.payments.config import Settings
@@ -15,6 +13,9 @@ from shared.process import Process
 from shared.upkeep import Announce, Upkeep
 from shared.worker import Job, Worker, consumer
 
+if TYPE_CHECKING:
+    from flask import Flask
+
 
 def payments(settings: Settings, process: Process) -> Payments:
     gateway = Gateway(
@@ -26,12 +27,12 @@ def payments(settings: Settings, process: Process) -> Payments:
     return Payments(Store(process.store, process.relay), gateway)
 
 
-def web() -> Flask:
+def web() -> "Flask":
     settings = load(Settings)
     process = Process("payments", settings).start()
     service = payments(settings, process)
     process.ensure_indexes(service.store.ensure_indexes)
-    process.serve_ops({"revocations": process.revocations_known})
+    process.serve_ops({"revocations": process.revocations_known, "web": process.listens})
     return create_app(settings, service, process.identity)
 
 

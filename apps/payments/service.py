@@ -16,10 +16,10 @@ from apps.payments.store import Payments as Store
 from shared import logs
 from shared.errors import NotHereYet
 from shared.events import OrderEvent
-from shared.identity import User
 from shared.mongo import is_temporary
 from shared.outbox import Aggregates
 from shared.patience import wait_for
+from shared.people import User
 
 log = logs.get(__name__)
 

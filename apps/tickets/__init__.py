@@ -1,15 +1,21 @@
 """Tickets: what is on sale, and the pages that people find it on."""
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
-from apps.tickets import api, views
 from apps.tickets.config import Settings
 from apps.tickets.service import Tickets
-from shared import openapi, web
-from shared.identity import Identity
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from shared.identity import Identity
 
 
-def create_app(settings: Settings, service: Tickets, person: Identity) -> Flask:
+def create_app(settings: Settings, service: Tickets, person: "Identity") -> "Flask":
+    # Imported here, because a worker has no use for the web and saves its memory.
+    from apps.tickets import api, views
+    from shared import openapi, web
+
     app = web.create(__name__, "/tickets", settings, person)
     app.extensions["service"] = service
     app.register_blueprint(api.blueprint)

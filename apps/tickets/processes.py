@@ -1,8 +1,6 @@
 """The processes of this service: what each is made of."""
 
-from typing import Any
-
-from flask import Flask
+from typing import TYPE_CHECKING, Any
 
 from apps.tickets import create_app, handlers, models
 from apps.tickets.config import Settings
@@ -14,13 +12,16 @@ from shared.process import Process
 from shared.upkeep import Announce, Upkeep
 from shared.worker import Job, Worker, consumer
 
+if TYPE_CHECKING:
+    from flask import Flask
 
-def web() -> Flask:
+
+def web() -> "Flask":
     settings = load(Settings)
     process = Process("tickets", settings).start()
     service = Tickets(Store(process.store, process.relay))
     process.ensure_indexes(service.store.ensure_indexes)
-    process.serve_ops({"revocations": process.revocations_known})
+    process.serve_ops({"revocations": process.revocations_known, "web": process.listens})
     return create_app(settings, service, process.identity)
 
 

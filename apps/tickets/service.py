@@ -16,8 +16,8 @@ from apps.tickets.store import Page, Sort
 from apps.tickets.store import Tickets as Store
 from shared import logs
 from shared.errors import KeyReused, NotFound
-from shared.identity import User
 from shared.outbox import Aggregates
+from shared.people import User
 
 log = logs.get(__name__)
 

@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotFound
 from shared import identity
 from shared.errors import Unavailable
 from shared.fields import to_text
-from shared.identity import User
+from shared.people import User
 
 STATIC = Path(__file__).parent / "static"
 COVERS = 12  # classes cover-0 to cover-11 in app.css

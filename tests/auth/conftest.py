@@ -104,7 +104,8 @@ def build() -> Iterator[Callable[..., World]]:
             settings.verify_email,
             Passwords(hasher, patience=0.05),
         )
-        service.ensure_indexes()
+        service.accounts.ensure_indexes()
+        service.sessions.ensure_indexes()
         app = create_app(settings, service, Doorkeeper(service.signer, service.sessions.is_open))
         return World(app, service, settings, hasher, databases)
 

@@ -26,8 +26,8 @@ from shared.events import (
     TicketUpdated,
     parse,
 )
-from shared.identity import User
 from shared.mongo import Store
+from shared.people import User
 
 TICKET = "71c4e7000000000000000001"
 SELLER = "5e11e5000000000000000001"

@@ -34,8 +34,8 @@ from shared.events import (
     PaymentRefunded,
     parse,
 )
-from shared.identity import User
 from shared.outbox import Aggregates
+from shared.people import User
 from tests.payments.bank import Bank
 
 START = datetime(2027, 5, 1, 20, tzinfo=UTC)

@@ -18,8 +18,8 @@ from apps.payments.service import Payments
 from apps.payments.store import Payments as Store
 from dev.stripe.webhooks import signature
 from shared.events import Event, OrderCancelled, parse
-from shared.identity import User
 from shared.mongo import Store as Database
+from shared.people import User
 from tests.identity import identity, sign
 from tests.payments.market import BUYER, ORDER, START, Clock, ErrandsLater, OrderSide
 from tests.stripe.emulator import SECRET, Answer, Emulator

@@ -19,7 +19,8 @@ from shared import identity as identity_module
 from shared.bus import Bus
 from shared.errors import Unavailable
 from shared.events import SessionData, SessionRevoked
-from shared.identity import AUDIENCE, ISSUER, Identity, RemoteKeys, Revocations, User
+from shared.identity import AUDIENCE, ISSUER, Identity, RemoteKeys, Revocations
+from shared.people import User
 from tests.identity import identity, sign
 from tests.shared.conftest import MakeBus
 from tests.shared.nats_server import NatsServer
