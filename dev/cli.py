@@ -1,34 +1,36 @@
 """`python -m dev.cli ARGUMENTS`: the `ticketing` command against the running embedded stack."""
 
-import json
 import os
 import sys
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from dev.stack.settings import ROOT
+from dev.stack.settings import read
+from dev.stack.state import Home, Run
 
 SERVICES = ("auth", "tickets", "orders", "payments", "expiration")
 ANY = "payments"  # its environment has all that commands about no single service need
 
 
-def environment(run: dict[str, Any], arguments: list[str]) -> dict[str, str]:
+def environment(run: Run, arguments: Sequence[str] = ()) -> dict[str, str]:
     """What the service that the arguments name is told, and where every service's data are."""
     service = next((word for word in reversed(arguments) if word in SERVICES), ANY)
-    parts = run["parts"]
-    merged = {**parts["payments-worker"]["env"], **parts[f"{service}-worker"]["env"]}
+    env = {**_env(run, ANY), **_env(run, service)}
     for name in SERVICES:
-        if uri := parts[f"{name}-worker"]["env"].get("MONGO_URI"):
-            merged[f"{name.upper()}_MONGO_URI"] = uri
-    return merged
+        if uri := _env(run, name).get("MONGO_URI"):
+            env[f"{name.upper()}_MONGO_URI"] = uri
+    return env
+
+
+def _env(run: Run, service: str) -> dict[str, str]:
+    part = run["parts"].get(f"{service}-web")
+    return dict(part["env"]) if part else {}
 
 
 def main() -> None:
-    data = Path(os.environ.get("DATA", ROOT / ".data"))
-    try:
-        run = json.loads((data / "run.json").read_text())
-    except FileNotFoundError:
-        sys.exit(f"no stack runs on {data}: start one with `make up`")
+    home = Home(read(os.environ).data)
+    run = home.run() if home.is_running() else None
+    if run is None:
+        sys.exit(f"no stack is running on {home.path}: start one with `make up`")
     arguments = sys.argv[1:]
     command = [sys.executable, "-m", "ticketing", *arguments]
     os.execve(sys.executable, command, {**os.environ, **environment(run, arguments)})  # noqa: S606 - our own program, no shell

@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from dev.audit import environment
 from dev.chaos.client import Client
 from dev.chaos.compare import compare, told
 from dev.chaos.faults import Saboteur, stripe_control
@@ -18,6 +17,7 @@ from dev.chaos.people import Board, Buyer, Person, Seller
 from dev.chaos.schedule import make
 from dev.chaos.settings import Settings
 from dev.chaos.summary import figures, listed
+from dev.cli import environment
 from dev.stack import Stack
 from ticketing.audit import command, settings, story
 from ticketing.audit.facts import AT_REST, Facts, Violation

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from dev.audit import environment
 from dev.chaos.client import Client
 from dev.chaos.faults import stripe_control
 from dev.chaos.history import Answer, History
+from dev.cli import environment
 from dev.stack import Stack
 from ticketing.audit import command, settings
 from ticketing.audit.facts import AT_REST, Violation

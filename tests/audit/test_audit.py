@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dev.audit import environment
+from dev.cli import environment
 from shared.events import ExpirationComplete, ExpirationData
 from ticketing.audit.facts import AT_REST
 from ticketing.audit.rounds import CHECKS

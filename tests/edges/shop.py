@@ -11,12 +11,12 @@ from typing import Any
 
 import stripe
 
-from dev.audit import environment
 from dev.chaos.client import Client
 from dev.chaos.faults import stripe_control
 from dev.chaos.history import Answer
 from dev.chaos.history import History as Diary
 from dev.chaos.people import press, seconds_until
+from dev.cli import environment
 from dev.stack import Stack
 from shared.events import Event
 from ticketing.audit import command, settings
