@@ -2,29 +2,53 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 
 PATIENCE = 2.0  # seconds that a request waits at the most
 LOOK_AGAIN = 0.05  # seconds between two looks
-WAITING = 8  # requests of one process that may wait at a time
+WAITING = 4  # things that requests of one process wait for at a time
 
-# Who keeps asking for what does not exist must not occupy every thread.
-_seats = threading.BoundedSemaphore(WAITING)
+_lock = threading.Lock()
+_awaited: Counter[str] = Counter()
 
 
-def wait_for(look: Callable[[], T | None]) -> T | None:
-    """What `look` finds, now or in a moment; None when it does not come in time."""
+def wait_for(key: str, look: Callable[[], T | None]) -> T | None:
+    """What `look` finds, now or in a moment; None when it does not come in time.
+
+    Any number may wait for the same `key`, as in a rush on a new ticket. Who asks for one thing
+    after another that does not exist must not occupy every thread, so few keys are waited for.
+    """
     found = look()
-    if found is not None or not _seats.acquire(blocking=False):
+    if found is not None:
         return found
-    try:
-        deadline = time.monotonic() + PATIENCE
+    with _seat(key) as seated:
+        deadline = time.monotonic() + (PATIENCE if seated else 0)
         while found is None and time.monotonic() < deadline:
             time.sleep(LOOK_AGAIN)
             found = look()
-    finally:
-        _seats.release()
     return found
+
+
+@contextmanager
+def _seat(key: str) -> Generator[bool]:
+    with _lock:
+        seated = key in _awaited or len(_awaited) < WAITING
+        if seated:
+            _awaited[key] += 1
+    try:
+        yield seated
+    finally:
+        if seated:
+            _stand_up(key)
+
+
+def _stand_up(key: str) -> None:
+    with _lock:
+        _awaited[key] -= 1
+        if not _awaited[key]:
+            del _awaited[key]

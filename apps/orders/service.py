@@ -99,7 +99,7 @@ class Orders:
             ticket = self.tickets.find(ticket_id)
             return ticket if ticket and ticket.blocks else None
 
-        ticket = wait_for(usable)
+        ticket = wait_for(ticket_id, usable)
         if ticket is None:
             raise NotHereYet("There is no such ticket")
         return ticket

@@ -79,7 +79,7 @@ class Payments:
 
     def wait_for(self, user: User, order_id: str) -> Payment:
         """The order's payment, once the order's event has arrived."""
-        payment = wait_for(lambda: self.store.aggregates.find(order_id))
+        payment = wait_for(order_id, lambda: self.store.aggregates.find(order_id))
         if payment is None:
             raise NotHereYet("There is no such order")
         return models.require_buyer(payment, user.id)
@@ -101,7 +101,7 @@ class Payments:
                 fresh = self.gateway.create(payment, models.next_number(payment))
             except Doubt:
                 # Stripe serves one at a time, and lets no other tab wait.
-                if faster := wait_for(lambda: self._begun_since(payment)):
+                if faster := wait_for(payment.id, lambda: self._begun_since(payment)):
                     return faster
                 raise
         begun = self.store.aggregates.update(

@@ -1,6 +1,8 @@
 """Waiting a moment for what is on its way."""
 
 import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,36 +11,35 @@ from tests.waiting import wait_until
 
 
 def test_what_is_there_is_not_waited_for() -> None:
-    assert patience.wait_for(lambda: "here") == "here"
+    assert patience.wait_for("a", lambda: "here") == "here"
 
 
 def test_what_comes_in_time_is_found() -> None:
     looks = iter([None, None, "here"])
-    assert patience.wait_for(lambda: next(looks)) == "here"
+    assert patience.wait_for("a", lambda: next(looks)) == "here"
 
 
-def test_what_does_not_come_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_come_is_none_and_leaves_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "PATIENCE", 0.01)
-    assert patience.wait_for(lambda: None) is None
+    assert patience.wait_for("a", lambda: None) is None
+    assert not patience._awaited
 
 
-def test_when_too_many_wait_the_next_one_is_answered_at_once(
+def test_any_number_waits_for_one_thing_but_few_things_are_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(patience, "_seats", threading.BoundedSemaphore(1))
-    waiting, end = threading.Event(), threading.Event()
+    monkeypatch.setattr(patience, "PATIENCE", 20)
+    monkeypatch.setattr(patience, "WAITING", 1)
+    come = threading.Event()
 
     def look() -> str | None:
-        waiting.set()
-        return "here" if end.is_set() else None
+        return "here" if come.is_set() else None
 
-    first = threading.Thread(target=patience.wait_for, args=(look,))
-    first.start()
-    assert waiting.wait(5)
-    wait_until(lambda: patience._seats._value == 0, "the first one waits")
-    looks: list[None] = []
-    assert patience.wait_for(lambda: looks.append(None)) is None
-    assert len(looks) == 1
-    end.set()
-    first.join()
-    assert patience._seats._value == 1
+    with ThreadPoolExecutor(10) as crowd:
+        waiting = [crowd.submit(patience.wait_for, "new ticket", look) for _ in range(10)]
+        wait_until(lambda: patience._awaited == Counter({"new ticket": 10}), "all ten wait")
+        looks: list[None] = []
+        assert patience.wait_for("something else", lambda: looks.append(None)) is None
+        assert len(looks) == 1
+        come.set()
+        assert {answer.result(10) for answer in waiting} == {"here"}
