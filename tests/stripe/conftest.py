@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.stripe.emulator import Emulator, Payments, Receiver, Webhook
+from tests.stripe.emulator import Emulator, Payments, Receiver, Webhook, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +54,8 @@ def shared_emulator(
 @pytest.fixture
 def emulator(shared_emulator: Emulator) -> Emulator:
     shared_emulator.control(reset="everything")
+    # A request that the test before left at the gate is still on its way out.
+    wait_for(lambda: shared_emulator.state()["waiting"] == 0, "the gate is empty")
     return shared_emulator
 
 
