@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pymongo.errors import DuplicateKeyError
 
 from apps.orders.blocks import Blocks
-from apps.orders.models import Availability, Ticket, block_ids, blocks_needed, moves
+from apps.orders.onsale import Ticket
 from apps.orders.store import Tickets
+from apps.orders.units import Availability, block_ids, blocks_needed, moves
 from shared.events import AvailabilityChanged, Event
 from shared.outbox import Aggregates
 

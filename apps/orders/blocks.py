@@ -12,7 +12,8 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from apps.orders.models import Block, Move, Ticket, Units, block_ids
+from apps.orders.onsale import Ticket
+from apps.orders.units import Block, Move, Units, block_ids
 from shared.mongo import Document, Store
 
 ROUNDS = 20  # races lost for one block before others are tried

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from apps.orders.models import Pair, Ticket
+from apps.orders.models import Pair
+from apps.orders.onsale import Ticket
 from apps.orders.service import Orders
 from shared.events import (
     Event,

@@ -1,10 +1,11 @@
-"""Orders and the blocks that their units come from: the rules, without any storage."""
+"""Orders: the rules, without any storage."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from apps.orders.onsale import Ordered
+from apps.orders.units import Units, ticket_of
 from shared.errors import Forbidden, NotFound, Refused
 from shared.events import (
     Event,
@@ -21,23 +22,6 @@ Status = Literal["created", "awaiting:payment", "complete", "cancelled"]
 Reason = Literal["expired", "buyer", "seller", "payment", "refunded"]
 
 
-class TicketReserved(Refused):
-    message = "Ticket is already reserved"
-
-
-class SoldOut(Refused):
-    message = "Sold out"
-
-
-class NotEnoughLeft(Refused):
-    def __init__(self, left: int) -> None:
-        super().__init__(f"Only {left} left", field="quantity")
-
-
-class NotOnSale(Refused):
-    message = "This ticket is no longer on sale"
-
-
 class OrderPaid(Refused):
     message = "A paid order can't be cancelled"
 
@@ -46,34 +30,12 @@ class PaymentInProgress(Refused):
     message = "The payment of this order is being confirmed, so it can't be cancelled"
 
 
-# --- orders ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Ordered:
-    """The ticket as it was when it was reserved."""
-
-    id: str
-    title: str
-    unit_amount: int
-    version: int
-    seller_id: str
-
-
 @dataclass(frozen=True)
 class Pair:
     """The payment and the attempt that an order is committed to."""
 
     payment_id: str
     attempt: int
-
-
-@dataclass(frozen=True)
-class Units:
-    """How many units an order took from a block."""
-
-    block: str
-    units: int
 
 
 @dataclass(frozen=True)
@@ -255,46 +217,6 @@ def public(order: Order) -> OrderData:
     )
 
 
-# --- what is on sale ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """What orders knows of a ticket: a replica, and how far its blocks follow it."""
-
-    id: str
-    epoch: int
-    version: int
-    user_id: str
-    title: str
-    unit_amount: int
-    currency: str
-    quantity: int
-    withdrawn: bool
-    blocks: int
-    reach: int  # blocks that a run may have made, also one that did not come to its end
-    rev: int
-    allotted: bool
-
-    def require_on_sale(self) -> None:
-        if self.withdrawn:
-            raise NotOnSale
-
-
-def refusal(ticket: Ticket, left: int, wanted: int) -> Refused:
-    """Why somebody got no units, when so many are left."""
-    if ticket.withdrawn:
-        return NotOnSale()
-    if 0 < left < wanted:
-        return NotEnoughLeft(left)
-    return TicketReserved() if ticket.quantity == 1 else SoldOut()
-
-
-def ordered(ticket: Ticket) -> Ordered:
-    """The ticket as an order keeps it."""
-    return Ordered(ticket.id, ticket.title, ticket.unit_amount, ticket.version, ticket.user_id)
-
-
 def require_buyer(order: Order | None, user_id: str) -> Order:
     """The order, if it is this person's. Raises NotFound or Forbidden."""
     if order is None:
@@ -302,73 +224,3 @@ def require_buyer(order: Order | None, user_id: str) -> Order:
     if order.user_id != user_id:
         raise Forbidden("This is somebody else's order")
     return order
-
-
-# --- blocks ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Block:
-    """Units of one ticket in one document: taking from it is one atomic write."""
-
-    id: str
-    capacity: int
-    available: int
-
-
-@dataclass(frozen=True)
-class Move:
-    """Units to add to a block's capacity, or with a minus to take out of what is free in it."""
-
-    block: str
-    units: int
-
-
-def block_id(ticket_id: str, number: int) -> str:
-    return f"{ticket_id}:{number}"
-
-
-def ticket_of(block: str) -> str:
-    return block.partition(":")[0]
-
-
-def block_ids(ticket_id: str, count: int) -> list[str]:
-    return [block_id(ticket_id, number) for number in range(count)]
-
-
-def blocks_needed(quantity: int, size: int) -> int:
-    return -(-quantity // size)
-
-
-def moves(blocks: Iterable[Block], quantity: int, size: int) -> list[Move]:
-    """What brings the capacity of all blocks together to `quantity`, as far as units are free.
-
-    Growth fills the first blocks; shrinking takes free units from the last ones. What is taken
-    is never touched, so the sum stays above `quantity` only where nothing is free.
-    """
-    listed = list(blocks)
-    missing = quantity - sum(block.capacity for block in listed)
-    result: list[Move] = []
-    for block in listed if missing > 0 else reversed(listed):
-        units = _room(block, missing, size)
-        if units:
-            result.append(Move(block.id, units))
-            missing -= units
-    return result
-
-
-def _room(block: Block, missing: int, size: int) -> int:
-    if missing > 0:
-        return min(max(size - block.capacity, 0), missing)
-    return -min(block.available, -missing)
-
-
-@dataclass(frozen=True)
-class Availability:
-    """What orders announces of a ticket: how much may be sold, and how much is free."""
-
-    id: str
-    version: int
-    capacity: int
-    available: int
-    order_id: str | None = None

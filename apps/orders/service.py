@@ -1,8 +1,5 @@
 """What can be done with orders. Pages, JSON, events and sweeps all come through here."""
 
-import hashlib
-import json
-import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,36 +8,25 @@ from pymongo.errors import DuplicateKeyError
 
 from apps.orders import models
 from apps.orders.allotment import Allotment
-from apps.orders.blocks import Blocks, Wish
-from apps.orders.groupcommit import GroupCommit
-from apps.orders.models import Order, Pair, Reason, Ticket
+from apps.orders.blocks import Blocks
+from apps.orders.desk import Desk
+from apps.orders.models import Order, Pair, Reason
 from apps.orders.store import Orders as Store
 from apps.orders.store import Tickets
+from apps.orders.units import ticket_of
 from shared import logs
-from shared.errors import KeyReused, NotHereYet, Refused
-from shared.events import OrderCancelled, OrderCreated
+from shared.events import OrderCancelled
 from shared.mongo import Document
 from shared.outbox import Aggregates
-from shared.patience import wait_for
 from shared.people import User
 from shared.worker import for_each
 
 log = logs.get(__name__)
 
-GROUP = 100  # reservations for one ticket that share a write at the most
 SAY_AGAIN = timedelta(seconds=15)  # after which an order that waits for its capture says so again
 SCAN_ALL = timedelta(minutes=10)  # between two looks for orphans among everything that is taken
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 ORPHAN_GRACE = timedelta(seconds=10)  # more than clocks of different machines differ
-
-
-@dataclass
-class Reservation:
-    """A new order on its way through the group commit, and what became of it."""
-
-    ticket: Ticket
-    order: Order
-    result: Order | Refused | None = None
 
 
 @dataclass
@@ -53,7 +39,14 @@ class Orders:
     clock: "Clock" = field(default_factory=lambda: Clock())
 
     def __post_init__(self) -> None:
-        self._desk = GroupCommit(self._reserve, GROUP)
+        self.desk = Desk(
+            self.store,
+            self.tickets,
+            self.blocks,
+            self.allotment,
+            self.hold,
+            lambda: self.clock.now(),
+        )
         self._scanned_until = LONG_AGO
         self._scanned_all: datetime | None = None
 
@@ -72,105 +65,7 @@ class Orders:
 
     def place(self, user: User, ticket_id: str, quantity: int, key: str | None) -> Order:
         """Reserve units of a ticket. The same key gives the same order again."""
-        key_hash = _hash({"ticketId": ticket_id, "quantity": quantity})
-        if key and (earlier := self._earlier(user.id, key, key_hash)):
-            return earlier
-        ticket = self._wait_for_ticket(ticket_id)
-        ticket.require_on_sale()
-        order = self._new_order(user, ticket, quantity)
-        if key:
-            order = models.with_key(order, key, key_hash)
-        reservation = Reservation(ticket, order)
-        self._desk.run(ticket.id, reservation)
-        if isinstance(reservation.result, Order):
-            return reservation.result
-        raise reservation.result or Refused
-
-    def _earlier(self, user_id: str, key: str, key_hash: str) -> Order | None:
-        earlier = self.store.by_key(user_id, key)
-        if earlier and earlier.key_hash != key_hash:
-            raise KeyReused(field="Idempotency-Key")
-        return earlier
-
-    def _wait_for_ticket(self, ticket_id: str) -> Ticket:
-        """The ticket, once its event has arrived and its units can be taken."""
-
-        def usable() -> Ticket | None:
-            ticket = self.tickets.find(ticket_id)
-            return ticket if ticket and ticket.blocks else None
-
-        ticket = wait_for(ticket_id, usable)
-        if ticket is None:
-            raise NotHereYet("There is no such ticket")
-        return ticket
-
-    def _new_order(self, user: User, ticket: Ticket, quantity: int) -> Order:
-        now = self.clock.now()
-        return Order(
-            id=secrets.token_hex(12),
-            version=0,
-            status="created",
-            user_id=user.id,
-            quantity=quantity,
-            amount=ticket.unit_amount * quantity,
-            currency=ticket.currency,
-            ticket=models.ordered(ticket),
-            blocks=(),
-            created_at=now,
-            expires_at=now + self.hold,
-            updated_at=now,
-        )
-
-    def _reserve(self, ticket_id: str, reservations: list[Reservation]) -> None:
-        """Take units for all reservations in one write, then store their orders in another."""
-        wishes = {
-            r.order.id: Wish(r.order.id, r.order.quantity, r.order.expires_at) for r in reservations
-        }
-        count = max(r.ticket.blocks for r in reservations)
-        self.blocks.take(ticket_id, count, list(wishes.values()))
-        for reservation in reservations:
-            taken = tuple(wishes[reservation.order.id].taken)
-            reservation.order = models.with_blocks(reservation.order, taken)
-        losers = self._insert([r for r in reservations if r.order.blocks])
-        self._refuse([r for r in reservations if not r.order.blocks])
-        if losers or any(wish.returned for wish in wishes.values()):
-            # Somebody may have counted what was free while units were held here for a moment.
-            self.allotment.announce(ticket_id)
-
-    def _insert(self, served: list[Reservation]) -> set[str]:
-        """Store the orders; the ids of those that another one stood in the way of."""
-        if not served:
-            return set()
-        aggregates = self.store.aggregates
-        documents = [aggregates.new_document(r.order, OrderCreated) for r in served]
-        refused = aggregates.insert_many(documents)
-        for reservation in served:
-            order = reservation.order
-            if order.id in refused:
-                self._put_back(order)
-                reservation.result = self._winner(order, models.SoldOut())
-            else:
-                reservation.result = order
-        return refused
-
-    def _winner(self, order: Order, otherwise: Refused) -> Order | Refused:
-        """The order that was first under the same key; without one, why this one was not stored."""
-        try:
-            earlier = order.key and self._earlier(order.user_id, order.key, order.key_hash or "")
-        except KeyReused as reused:
-            return reused
-        return earlier or otherwise
-
-    def _refuse(self, left_out: list[Reservation]) -> None:
-        """Say why there are no units, from one look for everybody who asked."""
-        if not left_out:
-            return
-        ticket = self.tickets.find(left_out[0].ticket.id) or left_out[0].ticket
-        left = sum(b.available for b in self.blocks.read(ticket.id, ticket.blocks, only_open=True))
-        for reservation in left_out:
-            refusal = models.refusal(ticket, left, reservation.order.quantity)
-            # A double click on the last unit: the second request finds what the first one took.
-            reservation.result = self._winner(reservation.order, refusal)
+        return self.desk.place(user, ticket_id, quantity, key)
 
     def get(self, user: User, order_id: str) -> Order:
         """The buyer's order. Raises NotFound or Forbidden."""
@@ -278,7 +173,7 @@ class Orders:
         for entry in orphans:
             self._bury(block, entry["order_id"], entry["units"])
         if orphans:
-            self.allotment.announce(models.ticket_of(block))
+            self.allotment.announce(ticket_of(block))
 
     def _bury(self, block: str, order_id: str, units: int) -> None:
         """Make sure that the order can never come to life, then free its units."""
@@ -289,7 +184,7 @@ class Orders:
             log.info("orphan had an order", order=order_id)
         order = self.store.aggregates.find(order_id)
         if order and order.status == "cancelled":
-            self._put_back(tombstone)
+            self.desk.put_back(tombstone)
             self.release(order)
 
     # --- giving units back ------------------------------------------------------------------------
@@ -302,13 +197,8 @@ class Orders:
         """Give a cancelled order's units back. Safe to repeat, and to be interrupted."""
         if not order.release_pending:
             return
-        self._put_back(order)
+        self.desk.put_back(order)
         self.store.aggregates.update(order.id, models.released)
-
-    def _put_back(self, order: Order) -> None:
-        for part in order.blocks:
-            self.blocks.release(order.id, part)
-        self.allotment.after_release(order.ticket.id)
 
     # --- what is on sale --------------------------------------------------------------------------
 
@@ -330,7 +220,3 @@ class Clock:
     def now(self) -> datetime:
         now = datetime.now(UTC)
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
-
-
-def _hash(body: dict[str, object]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -9,7 +9,9 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from apps.orders import models
-from apps.orders.models import Availability, Order, Ticket
+from apps.orders.models import Order
+from apps.orders.onsale import Ticket
+from apps.orders.units import Availability
 from shared.events import AvailabilityData, TicketCreated, TicketUpdated
 from shared.mongo import Document, Store
 from shared.outbox import Aggregates

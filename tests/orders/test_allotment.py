@@ -11,7 +11,7 @@ from pymongo.errors import AutoReconnect
 
 from apps.orders import allotment, store
 from apps.orders.handlers import EventHandlers
-from apps.orders.models import Availability
+from apps.orders.units import Availability
 from shared.events import AvailabilityChanged, TicketUpdated
 from tests.orders.threads import at_once
 from tests.orders.watched import Call, Crash, Meanwhile, Watcher, watched

@@ -5,7 +5,7 @@ from collections import Counter
 from datetime import timedelta
 
 from apps.orders.blocks import Blocks, Wish
-from apps.orders.models import Units, block_id
+from apps.orders.units import Units, block_id
 from tests.orders.threads import at_once
 from tests.orders.watched import Call, Meanwhile, watched
 from tests.orders.world import START, TICKET, World, wish

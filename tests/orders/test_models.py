@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.orders import models
-from apps.orders.models import Block, Change, Order, Ordered, Pair, Units, moves
+from apps.orders.models import Change, Order, Pair
+from apps.orders.onsale import Ordered
+from apps.orders.units import Block, Units, block_ids, blocks_needed, moves
 from shared.errors import Forbidden, NotFound, Refused
 from shared.events import Event, OrderCancelled, OrderCreated
 from tests.orders.world import BUYER, HOLD, OTHER, PAIR, SELLER, START, TICKET
@@ -370,5 +372,5 @@ def test_growth_fills_the_first_blocks_and_shrinking_empties_the_last() -> None:
 
 @pytest.mark.parametrize(("quantity", "needed"), [(1, 1), (100, 1), (101, 2), (100_000, 1000)])
 def test_blocks_needed(quantity: int, needed: int) -> None:
-    assert models.blocks_needed(quantity, 100) == needed
-    assert len(models.block_ids(TICKET, needed)) == needed
+    assert blocks_needed(quantity, 100) == needed
+    assert len(block_ids(TICKET, needed)) == needed

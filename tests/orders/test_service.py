@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from apps.orders import models, service, store
+from apps.orders import models, onsale, store
+from apps.orders.desk import Reservation
 from apps.orders.models import Order
 from shared import patience
 from shared.errors import Forbidden, KeyReused, NotFound, NotHereYet, Refused
@@ -45,7 +46,7 @@ def test_a_new_order(world: World) -> None:
     assert (order.status, order.version, order.user_id) == ("created", 0, BUYER)
     assert (order.quantity, order.amount, order.currency) == (2, 3900, "usd")
     assert (order.created_at, order.expires_at) == (START, START + HOLD)
-    assert order.ticket == models.Ordered(TICKET, "Concert", 1950, 0, SELLER)
+    assert order.ticket == onsale.Ordered(TICKET, "Concert", 1950, 0, SELLER)
     assert world.said_of(order) == ["OrderCreated"]
     assert world.free() == 1
 
@@ -84,7 +85,7 @@ def test_there_are_not_enough(
 def test_a_withdrawn_ticket(world: World) -> None:
     world.sells(3)
     world.sells(3, withdrawn=True)
-    with pytest.raises(models.NotOnSale):
+    with pytest.raises(onsale.NotOnSale):
         world.reserves()
 
 
@@ -94,7 +95,7 @@ def test_a_ticket_that_is_withdrawn_while_somebody_reserves(world: World) -> Non
         lambda call: call.writes and call.collection == "blocks",
         lambda: world.sells(3, withdrawn=True),
     )
-    with pytest.raises(models.NotOnSale):
+    with pytest.raises(onsale.NotOnSale):
         world.process(watched(world.store, withdraws)).place(user(), TICKET, 1, None)
     assert withdraws.happened
 
@@ -134,10 +135,10 @@ def test_a_ticket_whose_event_is_on_its_way(world: World, monkeypatch: pytest.Mo
 def test_those_who_want_too_much_do_not_hinder_the_others_of_their_group(world: World) -> None:
     world.sells(3)
     reservations = [
-        service.Reservation(_ticket(world), _order(world, number, quantity))
+        Reservation(_ticket(world), _order(world, number, quantity))
         for number, quantity in enumerate((5, 1, 4, 2, 1))
     ]
-    world.service._reserve(TICKET, reservations)
+    world.service.desk._reserve(TICKET, reservations)
     assert [_outcome(r) for r in reservations] == [
         "Sold out",
         "created",
@@ -149,18 +150,18 @@ def test_those_who_want_too_much_do_not_hinder_the_others_of_their_group(world: 
     world.assert_sound()
 
 
-def _ticket(world: World) -> models.Ticket:
+def _ticket(world: World) -> onsale.Ticket:
     ticket = world.service.tickets.find(TICKET)
     assert ticket is not None
     return ticket
 
 
 def _order(world: World, number: int, quantity: int, key: str | None = None) -> Order:
-    order = world.service._new_order(user(f"{number:024x}"), _ticket(world), quantity)
+    order = world.service.desk._new_order(user(f"{number:024x}"), _ticket(world), quantity)
     return models.with_key(order, key, "hash") if key else order
 
 
-def _outcome(reservation: service.Reservation) -> str:
+def _outcome(reservation: Reservation) -> str:
     result = reservation.result
     assert result is not None
     return result.status if isinstance(result, Order) else str(result)
@@ -181,7 +182,7 @@ def test_fifty_buyers_and_one_ticket(world: World) -> None:
     assert [order.id for order in won] == [order.id for order in world.orders()]
     assert len(won) == 1
     refused = {type(result) for result in results if not isinstance(result, Order)}
-    assert refused == {models.TicketReserved}
+    assert refused == {onsale.TicketReserved}
     world.drain()
     world.assert_sound()
 
@@ -275,8 +276,8 @@ def test_the_loser_of_a_key_gives_its_units_back_and_says_so(small: World) -> No
 
     counts = Meanwhile(gives_back, small.drain)
     web = small.process(watched(small.store, counts))
-    loser = service.Reservation(_ticket(small), _order_of_key(small, "k"))
-    web._reserve(TICKET, [loser])
+    loser = Reservation(_ticket(small), _order_of_key(small, "k"))
+    web.desk._reserve(TICKET, [loser])
     assert counts.happened
     assert loser.result == small.orders()[0]
     small.drain()
@@ -287,15 +288,15 @@ def _order_of_key(world: World, key: str) -> Order:
     """An order of the same request, by somebody who looked before the first one was stored."""
     first = world.service.store.by_key(BUYER, key)
     assert first is not None
-    fresh = world.service._new_order(user(), _ticket(world), first.quantity)
+    fresh = world.service.desk._new_order(user(), _ticket(world), first.quantity)
     return models.with_key(fresh, key, first.key_hash or "")
 
 
 def test_both_requests_of_a_key_in_one_group(world: World) -> None:
     world.sells(9)
     orders = [_order(world, 1, 2, key="k") for _ in range(2)]
-    reservations = [service.Reservation(_ticket(world), order) for order in orders]
-    world.service._reserve(TICKET, reservations)
+    reservations = [Reservation(_ticket(world), order) for order in orders]
+    world.service.desk._reserve(TICKET, reservations)
     assert reservations[0].result == reservations[1].result == world.orders()[0]
     world.drain()
     world.assert_sound()
@@ -561,7 +562,7 @@ def test_an_order_that_comes_after_its_tombstone(small: World, key: str | None) 
 
     sleeps = Meanwhile(_inserts_order, much_later)
     web = small.process(watched(small.store, sleeps))
-    with pytest.raises(models.SoldOut):
+    with pytest.raises(onsale.SoldOut):
         web.place(user(), TICKET, 6, key)
     assert sleeps.happened
     assert [order.status for order in small.orders()] == ["cancelled"]

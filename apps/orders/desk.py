@@ -1,0 +1,157 @@
+"""The desk where reservations are made: units are taken first, then the orders are stored."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from apps.orders import models, onsale
+from apps.orders.allotment import Allotment
+from apps.orders.blocks import Blocks, Wish
+from apps.orders.groupcommit import GroupCommit
+from apps.orders.models import Order
+from apps.orders.onsale import Ticket
+from apps.orders.store import Orders as Store
+from apps.orders.store import Tickets
+from shared.errors import KeyReused, NotHereYet, Refused
+from shared.events import OrderCreated
+from shared.patience import wait_for
+from shared.people import User
+
+GROUP = 100  # reservations for one ticket that share a write at the most
+
+
+@dataclass
+class Reservation:
+    """A new order on its way through the group commit, and what became of it."""
+
+    ticket: Ticket
+    order: Order
+    result: Order | Refused | None = None
+
+
+@dataclass
+class Desk:
+    store: Store
+    tickets: Tickets
+    blocks: Blocks
+    allotment: Allotment
+    hold: timedelta
+    now: Callable[[], datetime]
+
+    def __post_init__(self) -> None:
+        self._queue = GroupCommit(self._reserve, GROUP)
+
+    def place(self, user: User, ticket_id: str, quantity: int, key: str | None) -> Order:
+        """Reserve units of a ticket. The same key gives the same order again."""
+        key_hash = _hash({"ticketId": ticket_id, "quantity": quantity})
+        if key and (earlier := self._earlier(user.id, key, key_hash)):
+            return earlier
+        ticket = self._wait_for_ticket(ticket_id)
+        ticket.require_on_sale()
+        order = self._new_order(user, ticket, quantity)
+        if key:
+            order = models.with_key(order, key, key_hash)
+        reservation = Reservation(ticket, order)
+        self._queue.run(ticket.id, reservation)
+        if isinstance(reservation.result, Order):
+            return reservation.result
+        raise reservation.result or Refused
+
+    def _earlier(self, user_id: str, key: str, key_hash: str) -> Order | None:
+        earlier = self.store.by_key(user_id, key)
+        if earlier and earlier.key_hash != key_hash:
+            raise KeyReused(field="Idempotency-Key")
+        return earlier
+
+    def _wait_for_ticket(self, ticket_id: str) -> Ticket:
+        """The ticket, once its event has arrived and its units can be taken."""
+
+        def usable() -> Ticket | None:
+            ticket = self.tickets.find(ticket_id)
+            return ticket if ticket and ticket.blocks else None
+
+        ticket = wait_for(ticket_id, usable)
+        if ticket is None:
+            raise NotHereYet("There is no such ticket")
+        return ticket
+
+    def _new_order(self, user: User, ticket: Ticket, quantity: int) -> Order:
+        now = self.now()
+        return Order(
+            id=secrets.token_hex(12),
+            version=0,
+            status="created",
+            user_id=user.id,
+            quantity=quantity,
+            amount=ticket.unit_amount * quantity,
+            currency=ticket.currency,
+            ticket=onsale.ordered(ticket),
+            blocks=(),
+            created_at=now,
+            expires_at=now + self.hold,
+            updated_at=now,
+        )
+
+    def _reserve(self, ticket_id: str, reservations: list[Reservation]) -> None:
+        """Take units for all reservations in one write, then store their orders in another."""
+        wishes = {
+            r.order.id: Wish(r.order.id, r.order.quantity, r.order.expires_at) for r in reservations
+        }
+        count = max(r.ticket.blocks for r in reservations)
+        self.blocks.take(ticket_id, count, list(wishes.values()))
+        for reservation in reservations:
+            taken = tuple(wishes[reservation.order.id].taken)
+            reservation.order = models.with_blocks(reservation.order, taken)
+        losers = self._insert([r for r in reservations if r.order.blocks])
+        self._refuse([r for r in reservations if not r.order.blocks])
+        if losers or any(wish.returned for wish in wishes.values()):
+            # Somebody may have counted what was free while units were held here for a moment.
+            self.allotment.announce(ticket_id)
+
+    def _insert(self, served: list[Reservation]) -> set[str]:
+        """Store the orders; the ids of those that another one stood in the way of."""
+        if not served:
+            return set()
+        aggregates = self.store.aggregates
+        documents = [aggregates.new_document(r.order, OrderCreated) for r in served]
+        refused = aggregates.insert_many(documents)
+        for reservation in served:
+            order = reservation.order
+            if order.id in refused:
+                self.put_back(order)
+                reservation.result = self._winner(order, onsale.SoldOut())
+            else:
+                reservation.result = order
+        return refused
+
+    def _winner(self, order: Order, otherwise: Refused) -> Order | Refused:
+        """The order that was first under the same key; without one, why this one was not stored."""
+        try:
+            earlier = order.key and self._earlier(order.user_id, order.key, order.key_hash or "")
+        except KeyReused as reused:
+            return reused
+        return earlier or otherwise
+
+    def _refuse(self, left_out: list[Reservation]) -> None:
+        """Say why there are no units, from one look for everybody who asked."""
+        if not left_out:
+            return
+        ticket = self.tickets.find(left_out[0].ticket.id) or left_out[0].ticket
+        left = sum(b.available for b in self.blocks.read(ticket.id, ticket.blocks, only_open=True))
+        for reservation in left_out:
+            refusal = onsale.refusal(ticket, left, reservation.order.quantity)
+            # A double click on the last unit: the second request finds what the first one took.
+            reservation.result = self._winner(reservation.order, refusal)
+
+    def put_back(self, order: Order) -> None:
+        """Give the units back to their blocks, and let a shrunken ticket give them up."""
+        for part in order.blocks:
+            self.blocks.release(order.id, part)
+        self.allotment.after_release(order.ticket.id)
+
+
+def _hash(body: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
