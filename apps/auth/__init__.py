@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 def create_app(settings: "Settings", service: "Accounts", person: "Identity") -> "Flask":
     # Imported here, because a worker has no use for the web and saves its memory.
     from apps.auth import api, views
-    from apps.auth.limits import Limits
     from shared import openapi, web
+    from shared.limits import Limits
 
     app = web.create(__name__, "/account", settings, person)
     app.extensions["settings"] = settings
     app.extensions["service"] = service
-    app.extensions["limits"] = Limits(app, settings)
+    app.extensions["limits"] = Limits(settings.redis_url, enabled=settings.rate_limits)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(views.blueprint)
     openapi.init_app(app, "/api/users", "Users")

@@ -6,8 +6,9 @@ from flask import Blueprint, Response, flash, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from apps.auth import cookies
-from apps.auth.api import limits, service
+from apps.auth.api import enter, limits, service
 from apps.auth.inputs import Credentials, NewAccount
+from apps.auth.limits import count_sign_up
 from apps.auth.service import SignedIn
 from shared import web
 from shared.errors import Refused
@@ -25,7 +26,7 @@ def new_account() -> BaseResponse:
 def sign_up() -> BaseResponse:
     def attempt() -> SignedIn:
         wanted = web.form(NewAccount)
-        limits().count_sign_up()
+        count_sign_up(limits())
         return service().sign_up(wanted.email, wanted.password)
 
     return _enter(attempt, "auth/signup.html")
@@ -39,9 +40,7 @@ def new_session() -> BaseResponse:
 @blueprint.post("/account/signin")
 def sign_in() -> BaseResponse:
     def attempt() -> SignedIn:
-        shown = web.form(Credentials)
-        limits().count_sign_in(shown.email)
-        return service().sign_in(shown.email, shown.password)
+        return enter(web.form(Credentials))
 
     return _enter(attempt, "auth/signin.html")
 

@@ -25,7 +25,7 @@ TYPES = "stripe/params"
 KEPT_TYPES = ("__init__.py", "_payment_intent*.py", "_refund*.py")
 # What the services import. A module that is missing here is compiled at each start instead.
 IMPORTED = (
-    *("argon2", "cryptography.hazmat.primitives.asymmetric.ed25519", "flask", "flask_limiter"),
+    *("argon2", "cryptography.hazmat.primitives.asymmetric.ed25519", "flask", "limits"),
     *("flask_login", "granian.cli", "granian.server", "granian.wsgi", "htmx_flask", "huey"),
     *("huey.consumer", "itsdangerous", "jinja2_fragments.flask", "jwt", "nats.js"),
     *("prometheus_client", "pydantic_settings", "pymongo", "redis", "spectree", "structlog"),
