@@ -136,7 +136,9 @@ def test_a_changed_token_is_nobody(world: World) -> None:
         {"iat": time.time() + 3600},
         {"sid": "0" * 24},
     ],
-    ids=str,
+    ids=lambda change: " and ".join(
+        f"{name} {type(value).__name__}" for name, value in change.items()
+    ),
 )
 def test_a_token_with_wrong_claims_is_nobody(world: World, change: dict[str, Any]) -> None:
     claims = claims_of(world.sign_up())

@@ -237,7 +237,9 @@ def test_many_requests_at_once_ask_auth_once(auth: Auth, make_keys: MakeKeys):
         {"aud": None},
         {"iat": datetime.now(UTC) + timedelta(hours=1)},
     ],
-    ids=str,
+    ids=lambda change: " and ".join(
+        f"{name} {type(value).__name__}" for name, value in change.items()
+    ),
 )
 def test_a_token_that_is_not_quite_right_is_nobody(
     auth: Auth, make_keys: MakeKeys, changes: dict[str, Any]
