@@ -1,54 +1,110 @@
 """The common look: base template, error page, styles and scripts, served under each app's path."""
 
+import gzip
 import hashlib
-import zlib
+import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, send_from_directory, url_for
+from flask import Blueprint, Flask, Response, request, url_for
 from werkzeug.exceptions import NotFound
 
 from shared import identity
 from shared.errors import Unavailable
-from shared.fields import to_text
+from shared.fields import ID_PATTERN, to_text
 from shared.people import User
+from shared.ui import covers
 
 STATIC = Path(__file__).parent / "static"
-COVERS = 12  # classes cover-0 to cover-11 in app.css
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A static file as it is sent; its name holds a digest, so that it is never stale."""
+
+    name: str
+    type: str
+    content: bytes
+    packed: bytes  # the same by gzip, or nothing where that is no gain
 
 
 def init_app(app: Flask, prefix: str) -> None:
     """Templates for all pages, and static files under `prefix` with names that never repeat."""
-    names = _fingerprint()
+    assets = _assets()
+    served = {asset.name: asset for asset in assets.values()}
     blueprint = Blueprint("ui", __name__, template_folder="templates")
 
     @blueprint.get(f"{prefix}/static/<name>")
     def static(name: str) -> Response:
-        if name not in names:
+        if name not in served:
             raise NotFound
-        response = send_from_directory(STATIC, names[name])
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        return response
+        return _send(served[name])
 
-    fingerprinted = {original: name for name, original in names.items()}
+    @blueprint.get(f"{prefix}/covers/<motif>-<key>.svg")
+    def picture(motif: str, key: str) -> Response:
+        if motif not in covers.MOTIFS or not ID_PATTERN.fullmatch(key):
+            raise NotFound
+        return _for_ever(Response(covers.draw(key, motif), mimetype="image/svg+xml"))
 
     def asset(name: str) -> str:
-        return url_for("ui.static", name=fingerprinted[name])
+        return url_for("ui.static", name=assets[name].name)
 
-    for template_global in (asset, who, now):
+    def cover_url(key: str, title: str) -> str:
+        return url_for("ui.picture", motif=covers.motif(key, title), key=key)
+
+    for template_global in (asset, cover_url, who, now):
         blueprint.add_app_template_global(template_global)
     for template_filter in (money, moment, iso, cover, sentence):
         blueprint.add_app_template_filter(template_filter)
     app.register_blueprint(blueprint)
 
 
-def _fingerprint() -> dict[str, str]:
-    """Served name -> file: the name holds a digest, so that a cached file is never stale."""
-    names: dict[str, str] = {}
-    for path in sorted(STATIC.iterdir()):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        names[f"{path.stem}.{digest}{path.suffix}"] = path.name
-    return names
+def _assets() -> dict[str, Asset]:
+    """Every static file by its own name."""
+    assets: dict[str, Asset] = {}
+    # Style sheets come last, as they name others.
+    for path in sorted(STATIC.iterdir(), key=lambda path: (path.suffix == ".css", path.name)):
+        content = path.read_bytes()
+        if path.suffix == ".css":
+            content = _with_served_names(content, assets)
+        digest = hashlib.sha256(content).hexdigest()[:12]
+        packed = gzip.compress(content, mtime=0)
+        assets[path.name] = Asset(
+            name=f"{path.stem}.{digest}{path.suffix}",
+            type=_TYPES[path.suffix],
+            content=content,
+            packed=packed if len(packed) < len(content) * 0.9 else b"",
+        )
+    return assets
+
+
+def _with_served_names(style: bytes, assets: dict[str, Asset]) -> bytes:
+    def served(name: re.Match[str]) -> str:
+        return f'url("{assets[name[1]].name}")'
+
+    return re.sub(r'url\("([^"]+)"\)', served, style.decode()).encode()
+
+
+def _send(asset: Asset) -> Response:
+    packed = bool(asset.packed) and "gzip" in request.accept_encodings
+    response = Response(asset.packed if packed else asset.content, content_type=asset.type)
+    if packed:
+        response.headers["Content-Encoding"] = "gzip"
+    if asset.packed:
+        response.headers["Vary"] = "Accept-Encoding"
+    return _for_ever(response)
+
+
+def _for_ever(response: Response) -> Response:
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
 
 
 # --- in templates ---------------------------------------------------------------------------------
@@ -80,8 +136,8 @@ def iso(time: datetime) -> str:
 
 
 def cover(key: str) -> str:
-    """The class of a picture that is always the same for the same ticket."""
-    return f"cover-{zlib.crc32(key.encode()) % COVERS}"
+    """The class of the ground below a ticket's picture, until that has arrived."""
+    return f"cover-{covers.palette(key)}"
 
 
 def sentence(message: str, field: str = "", label: str = "") -> str:
