@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,7 @@ T = TypeVar("T")
 log = logs.get(__name__)
 
 DEAD_STREAM = "DEAD"
+TOLD = "live.changed"  # subject of what `tell` says; no stream keeps it
 PUBLISH_TIMEOUT = 2.0  # seconds; publishes in flight while the server dies never resolve
 PULL_TIMEOUT = 5.0  # seconds; a pull that a restarting server forgot is asked again after this
 PATIENCE = 5.0  # seconds that a command-line program waits for a connection
@@ -67,6 +69,13 @@ class Dead:
 
 Outcome = Ack | Nak | Dead
 Handler = Callable[[list[Message]], list[Outcome]]
+Listener = Callable[[str, bytes], None]
+Tell = Callable[[str, str | None], None]  # as `Bus.tell`
+
+
+def tell_nobody(topic: str, user_id: str | None) -> None:
+    """Where nobody looks at a page yet: a rebuild, or a test without NATS."""
+    del topic, user_id
 
 
 @dataclass(frozen=True)
@@ -236,6 +245,29 @@ class Bus:
             self.jetstream.publish(subject, payload, headers={"Nats-Msg-Id": message_id}),
             PUBLISH_TIMEOUT + 0.5,
         )
+
+    def tell(self, topic: str, user_id: str | None = None) -> None:
+        """Let open pages know, everybody's or one person's, that what they show has changed.
+
+        Nobody waits for it and nothing keeps it: pages also look by themselves now and then.
+        """
+        if self.connected:
+            payload = json.dumps({"topic": topic, "userId": user_id}).encode()
+            self.spawn(self._client.publish(TOLD, payload))
+
+    # --- listening ------------------------------------------------------------------------------
+
+    def listen(self, subjects: list[str], hear: Listener) -> None:
+        """Give `hear` each message from now on, on the bus's own thread; none are kept for it."""
+        self.spawn(self._listen(subjects, hear))
+
+    async def _listen(self, subjects: list[str], hear: Listener) -> None:
+        async def heard(msg: Msg) -> None:
+            hear(msg.subject, msg.data)
+
+        await self._ready.wait()
+        for subject in subjects:  # the client itself subscribes again after a reconnection
+            await self._client.subscribe(subject, cb=heard)
 
     # --- consuming ------------------------------------------------------------------------------
 

@@ -28,6 +28,16 @@ class Refused(Exception):  # noqa: N818 - its subclasses state facts, such as Ti
         return [FieldError(str(self), self.field)]
 
 
+def error_body(refused: Refused) -> dict[str, list[dict[str, str]]]:
+    """A refusal as all JSON answers tell it."""
+    return {
+        "errors": [
+            {"message": error.message} | ({"field": error.field} if error.field else {})
+            for error in refused.errors
+        ]
+    }
+
+
 class InvalidInput(Refused):
     """One or more fields of the request are wrong."""
 

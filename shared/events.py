@@ -69,6 +69,7 @@ class PaymentPair(Data):
     payment_id: str
     attempt: int
 
+    seller_id: str = ""  # empty in events from before it was added
 
 class OrderData(Data):
     id: str

@@ -9,11 +9,9 @@ from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import jwt
-from flask import Flask, Request, g
-from flask_login import LoginManager, current_user
 
 from shared import logs
 from shared.bus import Bus
@@ -21,6 +19,9 @@ from shared.config import Settings
 from shared.errors import NotSignedIn, Unavailable
 from shared.events import SessionRevoked, parse
 from shared.people import User
+
+if TYPE_CHECKING:
+    from flask import Flask, Request
 
 log = logs.get(__name__)
 
@@ -199,15 +200,19 @@ def cookie_name(settings: Settings) -> str:
     return f"__Host-{COOKIE}" if settings.secure else COOKIE
 
 
-def init_app(app: Flask, settings: Settings, identity: Identity) -> None:
+def init_app(app: "Flask", settings: Settings, identity: Identity) -> None:
     """Let flask-login find the user in the cookie or in the `Authorization` header."""
     manager = LoginManager()
     manager.session_protection = None
     # Templates ask `who()` instead, which does not fail where nobody can be checked.
+    # Imported here, because the live service has no use for Flask and saves its memory.
+    from flask import g
+    from flask_login import LoginManager
+
     manager.init_app(app, add_context_processor=False)
     name = cookie_name(settings)
 
-    def load(request: Request) -> User | None:
+    def load(request: "Request") -> User | None:
         if "nobody_known" in g:  # asked again by the error page: the wait would be the same
             raise g.nobody_known
         token = bearer_token(request)
@@ -223,9 +228,14 @@ def init_app(app: Flask, settings: Settings, identity: Identity) -> None:
     manager.request_loader(load)
 
 
-def bearer_token(request: Request) -> str:
+def bearer_token(request: "Request") -> str:
     """The token of a client without cookies; no form or link of another site can send one."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return bearer(request.headers.get("Authorization", ""))
+
+
+def bearer(header: str) -> str:
+    """The token in the value of an `Authorization` header; empty where there is none."""
+    scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
@@ -233,6 +243,8 @@ def who() -> User | None:
     """The person who makes this request, if they are signed in."""
     user = current_user._get_current_object()  # pyright: ignore[reportPrivateUsage] - documented by Werkzeug; the proxy would end with the request
     return user if isinstance(user, User) else None
+
+    from flask_login import current_user
 
 
 def require_user() -> User:

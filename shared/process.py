@@ -11,18 +11,16 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from pymongo.errors import PyMongoError
-
-from shared import logs, mongo, ops
+from shared import logs, ops
 from shared.bus import Bus
 from shared.config import DatabaseSettings, Settings
-from shared.mongo import Store
-from shared.outbox import Aggregates
-from shared.relay import Relay
-from shared.worker import Worker
 
 if TYPE_CHECKING:
     from shared.identity import Identity
+    from shared.mongo import Store
+    from shared.outbox import Aggregates
+    from shared.relay import Relay
+    from shared.worker import Worker
 
 log = logs.get(__name__)
 
@@ -39,7 +37,10 @@ class Process:
         return Bus(self.settings.nats_url, self.name, self.settings.nats_replicas).start()
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> "Store":
+        # Imported here and below, because not every process has a database; it saves their memory.
+        from shared import mongo
+
         assert isinstance(self.settings, DatabaseSettings)  # noqa: S101 - a programming error
         return mongo.connect(self.settings, self.name)
 
@@ -49,7 +50,9 @@ class Process:
         return threading.Event()
 
     @cached_property
-    def relay(self) -> Relay:
+    def relay(self) -> "Relay":
+        from shared.relay import Relay
+
         return Relay(self.bus)
 
     @cached_property
@@ -70,12 +73,15 @@ class Process:
         """Answer health and metrics; the checks of a database and of NATS are always there."""
         common: ops.Checks = {"nats": lambda: ops.require(self.bus.connected, "not connected")}
         if isinstance(self.settings, DatabaseSettings):
+            from shared import mongo
+
             common["mongo"] = lambda: mongo.ping(self.store)
             common["indexes"] = lambda: ops.require(self.indexed.is_set(), "being made")
         ops.serve(self.settings.ops_host, self.settings.ops_port, {**common, **checks})
 
     def ensure_indexes(self, ensure: Callable[[], None]) -> None:
         """Create what queries rely on, in the background, as soon as the database answers."""
+        from pymongo.errors import PyMongoError
 
         def keep_trying() -> None:
             while True:
@@ -88,7 +94,7 @@ class Process:
 
         threading.Thread(target=keep_trying, name="indexes", daemon=True).start()
 
-    def sweep(self, aggregates: Iterable[Aggregates[Any]]) -> None:
+    def sweep(self, aggregates: "Iterable[Aggregates[Any]]") -> None:
         """Publish what crashes left in outboxes."""
         for kind in aggregates:
             self.relay.sweep(kind.collection)
@@ -103,7 +109,7 @@ class Process:
         ops.require(self.identity.revocations.complete, "reading revoked sessions")
 
 
-def run(worker: Worker) -> None:
+def run(worker: "Worker") -> None:
     """Run a worker until SIGTERM or SIGINT; the events in hand are finished first."""
     stop = threading.Event()
 

@@ -24,6 +24,7 @@ from shared.errors import (
     NotFound,
     Refused,
     Unavailable,
+    error_body,
 )
 from shared.fields import ID_PATTERN, explain
 from shared.mongo import is_temporary
@@ -200,15 +201,6 @@ def _translate(error: Exception) -> BaseResponse:
     if isinstance(error, HTTPException) and error.code == 405:
         response.headers["Allow"] = dict(error.get_headers()).get("Allow", "")
     return response
-
-
-def error_body(refused: Refused) -> dict[str, Any]:
-    return {
-        "errors": [
-            {"message": error.message} | ({"field": error.field} if error.field else {})
-            for error in refused.errors
-        ]
-    }
 
 
 def _as_refused(error: Exception) -> Refused:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from apps.orders.models import Pair
 from apps.orders.onsale import Ticket
 from apps.orders.service import Orders
+from shared.bus import Tell, tell_nobody
 from shared.events import (
     Event,
     ExpirationComplete,
@@ -28,9 +29,11 @@ class EventHandlers:
 
     def on_ticket(self, event: TicketCreated | TicketUpdated) -> None:
         self._follow(self.orders.tickets.save(event))
+    tell: Tell = tell_nobody
 
     def rebuild_ticket(self, event: TicketCreated | TicketUpdated) -> None:
         """Take the event as the truth about its ticket, even where its version is known."""
+        self.tell("sales", event.data.user_id)
         self._follow(self.orders.tickets.save(event, rebuild=True))
 
     def _follow(self, ticket: Ticket) -> None:

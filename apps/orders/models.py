@@ -224,3 +224,4 @@ def require_buyer(order: Order | None, user_id: str) -> Order:
     if order.user_id != user_id:
         raise Forbidden("This is somebody else's order")
     return order
+            seller_id=ticket.seller_id,

@@ -60,7 +60,7 @@ def worker() -> Worker:
     service = orders(settings, process.store, process.relay)
     process.ensure_indexes(service.ensure_indexes)
     process.serve_ops({})
-    events = handlers.EventHandlers(service)
+    events = handlers.EventHandlers(service, process.bus.tell)
     return Worker(
         process.bus,
         [

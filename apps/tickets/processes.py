@@ -44,6 +44,9 @@ def worker() -> Worker:
     process.serve_ops({})
     return Worker(
         process.bus,
-        [consumer("tickets", handlers.EventHandlers(service).table)],
-        [Job("outbox", 1.0, lambda: process.sweep(service.aggregates))],
+        [consumer("tickets", handlers.EventHandlers(service, process.bus.tell).table)],
+        [
+            Job("outbox", 1.0, lambda: process.sweep(service.aggregates)),
+            Job("past", 30.0, service.clear_past),
+        ],
     )

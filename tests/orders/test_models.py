@@ -289,7 +289,13 @@ def test_events_carry_the_public_state_only() -> None:
         "amount": 3900,
         "currency": "usd",
         "expiresAt": "2027-05-01T20:15:00Z",
-        "ticket": {"id": TICKET, "title": "Concert", "unitAmount": 1950, "version": 4},
+        "ticket": {
+            "id": TICKET,
+            "title": "Concert",
+            "unitAmount": 1950,
+            "version": 4,
+            "sellerId": order.ticket.seller_id,
+        },
         "payment": {"paymentId": PAIR.payment_id, "attempt": 1},
         "refunded": 500,
     }
