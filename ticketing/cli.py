@@ -3,9 +3,11 @@
 import argparse
 import importlib
 import os
+import resource
 import sys
 
 APPS = ["auth", "tickets", "orders", "payments", "expiration"]
+WEB_ONLY = ["live"]  # tells what others did: it has no worker, and nothing to replay
 
 
 def main() -> None:
@@ -17,7 +19,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ticketing", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     web = commands.add_parser("web", help="run the web server of a service")
-    web.add_argument("app", choices=APPS)
+    web.add_argument("app", choices=[*APPS, *WEB_ONLY])
     web.set_defaults(run=_web)
     worker = commands.add_parser("worker", help="run the worker of a service: events and sweeps")
     worker.add_argument("app", choices=APPS)
@@ -39,11 +41,11 @@ def _web(arguments: argparse.Namespace) -> int:
     """Become granian, which imports the app in a worker that it restarts should it crash."""
     target = f"apps.{arguments.app}.processes:web"
     host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "3000")
-    threads = os.environ.get("THREADS", "16")
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", target]
-    command += ["--host", host, "--port", port, "--workers", "1", "--blocking-threads", threads]
-    command += ["--respawn-failed-workers", "--workers-kill-timeout", "4", "--backpressure", "512"]
-    command += ["--no-ws", "--log-level", "warning"]
+    command = [sys.executable, "-m", "granian", "--factory", target]
+    command += ["--host", host, "--port", port, "--workers", "1", "--no-ws"]
+    command += ["--respawn-failed-workers", "--workers-kill-timeout", "4"]
+    command += ["--log-level", "warning"]
+    command += _streaming() if arguments.app == "live" else _ordinary()
     os.execv(sys.executable, command)  # noqa: S606 - our own program, no shell
 
 
@@ -51,6 +53,20 @@ def _worker(arguments: argparse.Namespace) -> int:
     from shared.process import run
 
     run(importlib.import_module(f"apps.{arguments.app}.processes").worker())
+def _ordinary() -> list[str]:
+    """Requests that each occupy a thread, and queue up when there is none."""
+    threads = os.environ.get("THREADS", "16")
+    return ["--interface", "wsgi", "--blocking-threads", threads, "--backpressure", "512"]
+
+
+def _streaming() -> list[str]:
+    """Thousands of requests that last: on one event loop, each with a file that stays open."""
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
+    # Beyond what MOST_STREAMS can be, so that one page too many gets an answer and does not wait.
+    return ["--interface", "asgi", "--loop", "asyncio", "--backpressure", "110000"]
+
+
     return 0
 
 

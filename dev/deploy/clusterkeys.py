@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-APPS = ("auth", "tickets", "orders", "payments", "expiration")
+APPS = ("auth", "tickets", "orders", "payments", "expiration", "live")
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 ROOT = "installation"
 

@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 
 KEYS = Path("/keys")
-APPS = ("auth", "tickets", "orders", "payments", "expiration")
+APPS = ("auth", "tickets", "orders", "payments", "expiration", "live")
 APP_USER = 10001
 SERVER_USER = 999  # what the images of the servers use
 OWNERS = {"nats": APP_USER, "stripe": APP_USER, "redis": SERVER_USER}

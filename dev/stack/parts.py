@@ -14,8 +14,10 @@ from pathlib import Path
 from dev.stack.probes import REPLICA_SET, Check
 from dev.stack.settings import EMULATOR_KEY, EMULATOR_PUBLISHABLE_KEY, ROOT, Settings, SettingsError
 
-ROUTED = ("auth", "tickets", "orders", "payments")
-APPS = (*ROUTED, "expiration")
+KEEPERS = ("auth", "tickets", "orders", "payments")  # of data, each with a database of its own
+ROUTED = (*KEEPERS, "live")
+WORKING = (*KEEPERS, "expiration")
+APPS = (*WORKING, "live")
 
 # Only these reach a part from the environment of whoever starts the stack. HTTP_* must not:
 # a WSGI server copies the environment into each request, where HTTP_* means a header.
@@ -72,20 +74,20 @@ class Plan:
 
 def port_names() -> list[str]:
     """Every port of the stack but the gateway's; also of parts that are not started."""
-    names = ["nats", "valkey", "stripe", "alarms-ops", *(f"{app}-db" for app in ROUTED)]
+    names = ["nats", "valkey", "stripe", "alarms-ops", *(f"{app}-db" for app in KEEPERS)]
     names += [f"{app}-web{suffix}" for app in APPS for suffix in ("", "-ops")]
-    return [*names, *(f"{app}-worker-ops" for app in APPS)]
+    return [*names, *(f"{app}-worker-ops" for app in WORKING)]
 
 
 def build(plan: Plan) -> list[Part]:
     """All parts that these settings ask for, in the order in which people want to read them."""
     settings = plan.settings
-    parts = [] if settings.mongo_uri else [_database(plan, app) for app in ROUTED]
+    parts = [] if settings.mongo_uri else [_database(plan, app) for app in KEEPERS]
     parts += [] if settings.nats_url else [_nats(plan)]
     parts += [] if settings.redis_url else [_valkey(plan)]
     parts += [_stripe(plan)] if settings.emulates_stripe else []
     parts += [_web(plan, app) for app in APPS]
-    parts += [_worker(plan, app) for app in APPS]
+    parts += [_worker(plan, app) for app in WORKING]
     parts += [_alarms(plan), _gateway(plan)]
     return _chosen(parts, settings.only)
 
@@ -231,7 +233,7 @@ def _app_env(plan: Plan, app: str, name: str) -> dict[str, str]:
         "VERIFY_EMAIL": str(int(settings.verify_email)),
         **settings.log,
     }
-    if app in ROUTED:
+    if app in KEEPERS:
         env["MONGO_URI"] = settings.mongo_uri or _mongo_uri(plan, app)
     if app == "auth":
         env["JWT_KEY"] = plan.secrets["JWT_KEY"]

@@ -4,7 +4,7 @@ import pytest
 
 from dev.chaos.schedule import PARTS, make
 from dev.chaos.settings import SettingsError, read
-from dev.stack.parts import ROUTED
+from dev.stack.parts import KEEPERS
 
 
 def test_the_same_seed_makes_the_same_schedule() -> None:
@@ -27,7 +27,7 @@ def test_every_part_is_killed_frozen_and_restarted_in_a_long_run() -> None:
     faults = make(7, 1800 * 3)
     for kind in ("kill", "freeze", "restart"):
         assert {fault.part for fault in faults if fault.kind == kind} == set(PARTS)
-    assert {f"{app}-{kind}" for app in ROUTED for kind in ("web", "worker", "db")} <= set(PARTS)
+    assert {f"{app}-{kind}" for app in KEEPERS for kind in ("web", "worker", "db")} <= set(PARTS)
 
 
 def test_what_is_frozen_goes_on_and_stripe_heals() -> None:

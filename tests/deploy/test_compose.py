@@ -8,7 +8,7 @@ import yaml
 
 from dev.deploy import prepare
 from dev.deploy.commands import ROOT
-from dev.stack.parts import APPS, ROUTED, Plan, build, port_names
+from dev.stack.parts import APPS, ROUTED, WORKING, Plan, build, port_names
 from dev.stack.settings import read
 
 Service = dict[str, Any]
@@ -87,7 +87,8 @@ def test_no_secret_is_in_clear(services: dict[str, Service]):
 
 def test_each_service_sees_its_own_keys_only(services: dict[str, Service]):
     for app in APPS:
-        roles = [app, f"{app}-worker"] + (["alarms"] if app == "expiration" else [])
+        roles = [app] + ([f"{app}-worker"] if app in WORKING else [])
+        roles += ["alarms"] if app == "expiration" else []
         for role in roles:
             assert services[role]["volumes"] == [f"{app}-keys:/run/secrets:ro"]
 

@@ -15,7 +15,7 @@ from dev.deploy.commands import ROOT
 LOADED = """
 import sys
 from importlib import import_module
-for app in ("auth", "tickets", "orders", "payments", "expiration"):
+for app in ("auth", "tickets", "orders", "payments", "expiration", "live"):
     import_module(f"apps.{app}.processes")
 print(*sys.modules)
 """

@@ -4,8 +4,9 @@ from itertools import product
 
 from tests.deploy.objects import Manifest, of, pods, selects
 
-ROUTED = ("auth", "tickets", "orders", "payments")
-APPS = (*ROUTED, "expiration")
+KEEPERS = ("auth", "tickets", "orders", "payments")
+ROUTED = (*KEEPERS, "live")
+WORKING = (*KEEPERS, "expiration")
 PORTS = (443, 2379, 3000, 4222, 6222, 6379, 6443, 8000, 8082, 8222, 9000, 12111, 27017)
 
 # Outside of the namespace: what the cluster brings, and the internet.
@@ -21,8 +22,8 @@ Arrow = tuple[str, str, int]
 
 def expected(overlay: str) -> set[Arrow]:
     """The design's arrows."""
-    processes = [f"{app}-{role}" for app in APPS for role in ("web", "worker")]
-    processes.append("expiration-alarms")
+    processes = [f"{app}-{role}" for app in WORKING for role in ("web", "worker")]
+    processes += ["expiration-alarms", "live-web"]
     arrows = {("traefik", f"{app}-web", 3000) for app in ROUTED}
     arrows |= {(f"{app}-web", "auth-web", 3000) for app in ROUTED if app != "auth"}
     arrows |= {("monitoring", process, 9000) for process in processes}
@@ -30,7 +31,7 @@ def expected(overlay: str) -> set[Arrow]:
     arrows |= {("nats", "nats", 6222)}
     using_redis = [p for p in processes if p.startswith(("auth", "expiration"))]
     arrows |= {(process, "redis", 6379) for process in using_redis}
-    for app in ROUTED:
+    for app in KEEPERS:
         users = ["web", "worker", "db"] + (["backup"] if overlay == "prod" else [])
         arrows |= {(f"{app}-{user}", f"{app}-db", 27017) for user in users}
     if overlay == "dev":

@@ -12,7 +12,7 @@ import pytest
 
 from dev.stack import Stack
 
-APPS = ("auth", "tickets", "orders")  # payments is left down on purpose
+APPS = ("auth", "tickets", "orders", "live")  # payments is left down on purpose
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -98,6 +98,7 @@ def get(stack: Stack, path: str, **headers: str) -> tuple[int, str]:
         ("/orders/abc", "orders"),
         ("/api/orders", "orders"),
         ("/api/orders/abc", "orders"),
+        ("/live?topic=sales", "live"),
     ],
 )
 def test_a_path_reaches_its_service(gateway: Stack, path: str, app: str):
@@ -121,6 +122,7 @@ def test_a_path_reaches_its_service(gateway: Stack, path: str, app: str):
         "/ticketsandmore",
         "/api/usersandmore",
         "/expiration",
+        "/live/",
         "/index.html",
     ],
 )

@@ -14,7 +14,7 @@ from tests.waiting import wait_until
 PAUSE = 0.15  # seconds between two sales; what was killed needs the machine to start again
 APPS = ["auth", "tickets", "orders", "payments", "expiration"]
 PARTS = [
-    *(f"{app}-web" for app in APPS),
+    *(f"{app}-web" for app in (*APPS, "live")),
     *(f"{app}-worker" for app in APPS),
     *(f"{app}-db" for app in APPS if app != "expiration"),
     "alarms",

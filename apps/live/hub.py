@@ -1,0 +1,132 @@
+"""Who listens to what. Everything here runs on the event loop of the web server."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from apps.live.topics import Key
+from shared.errors import Unavailable
+from shared.people import User
+
+INTERVAL = 0.5  # seconds between two events of one topic
+
+
+class TooManyStreams(Unavailable):
+    message = "Too many pages are open right now; this one looks by itself now and then"
+    retry_after = 30
+
+
+@dataclass(eq=False)
+class Stream:
+    """One open page. It keeps no more than which topics changed, however slowly it is read."""
+
+    keys: tuple[Key, ...]
+    user: User | None = None
+    over: bool = False
+    _news: dict[str, int] = field(default_factory=dict[str, int])
+    _awake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, topic: str, count: int) -> None:
+        self._news[topic] = count
+        self._awake.set()
+
+    def end(self) -> None:
+        self.over = True
+        self._awake.set()
+
+    async def next(self, patience: float) -> str | None:
+        """What to write: events, or a heartbeat when there is none in time; None at the end."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._awake.wait()
+        except TimeoutError:
+            return ":\n\n"
+        if self.over:
+            return None
+        self._awake.clear()
+        news, self._news = self._news, {}
+        return "".join(f"event: {topic}\ndata: {count}\n\n" for topic, count in news.items())
+
+
+class Topic:
+    """What some pages listen to: the first change is told at once, the next ones together."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.streams: set[Stream] = set()
+        self._count = 0
+        self._told_at = float("-inf")
+        self._timer: asyncio.TimerHandle | None = None
+
+    def changed(self) -> None:
+        if self._timer:
+            return  # it will be told with what is waiting
+        loop = asyncio.get_running_loop()
+        due = self._told_at + INTERVAL
+        if due <= loop.time():
+            self._tell()
+        else:
+            self._timer = loop.call_at(due, self._tell)
+
+    def _tell(self) -> None:
+        self._timer = None
+        self._told_at = asyncio.get_running_loop().time()
+        self._count += 1
+        for stream in self.streams:
+            stream.tell(self.name, self._count)
+
+    def forget(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+
+class Hub:
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._streams: set[Stream] = set()
+        self._topics: dict[Key, Topic] = {}
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def open(self, keys: Iterable[Key], user: User | None) -> Stream:
+        """A new page. Raises Unavailable when there are too many, or this process is to end."""
+        if self._closed:
+            raise Unavailable
+        if len(self._streams) >= self._most:
+            raise TooManyStreams
+        stream = Stream(tuple(keys), user)
+        self._streams.add(stream)
+        for key in stream.keys:
+            self._topics.setdefault(key, Topic(key.topic)).streams.add(stream)
+        return stream
+
+    def leave(self, stream: Stream) -> None:
+        """The page is gone, and with the last page of a topic, the topic."""
+        self._streams.discard(stream)
+        for key in stream.keys:
+            topic = self._topics.get(key)
+            if topic is None:
+                continue
+            topic.streams.discard(stream)
+            if not topic.streams:
+                topic.forget()
+                del self._topics[key]
+
+    def changed(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            if topic := self._topics.get(key):
+                topic.changed()
+
+    def end_sessions(self, ended: Callable[[User], bool]) -> None:
+        """End the streams of people whose session has ended; what is public goes on."""
+        for stream in self._streams:
+            if stream.user and ended(stream.user):
+                stream.end()
+
+    def close(self) -> None:
+        """End every stream, and open no more."""
+        self._closed = True
+        for stream in self._streams:
+            stream.end()

@@ -1,0 +1,51 @@
+"""The one route: a stream of what changed."""
+
+import asyncio
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
+
+from apps.live.streams import HEADERS, EventStream
+from apps.live.topics import asked, is_public, key
+from shared.errors import NotSignedIn, Refused, error_body
+from shared.identity import bearer
+from shared.people import User
+
+
+async def live(request: Request) -> ASGIApp:
+    topics = asked(request.query_params.getlist("topic"))
+    user = None if all(map(is_public, topics)) else await _require_user(request)
+    if request.method == "HEAD":
+        return Response(headers=HEADERS)
+    hub = request.app.state.hub
+    keys = [key(topic, user.id if user else None) for topic in topics]
+    return EventStream(hub, hub.open(keys, user))
+
+
+async def _require_user(request: Request) -> User:
+    """Who asks. Raises NotSignedIn; Unavailable while nobody can be checked."""
+    state = request.app.state
+    token = bearer(request.headers.get("Authorization", "")) or request.cookies.get(
+        state.cookie, ""
+    )
+    # In a thread, as a key that is not known yet is fetched from auth.
+    user = await asyncio.to_thread(state.identity.user, token) if token else None
+    if user is None:
+        raise NotSignedIn
+    return user
+
+
+def refuse(_request: Request, error: Exception) -> JSONResponse:
+    """A refusal as every service answers it."""
+    if isinstance(error, HTTPException):
+        refused = Refused(error.detail)
+        refused.status = error.status_code
+    else:
+        assert isinstance(error, Refused)  # noqa: S101 - registered for these two kinds only
+        refused = error
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    if refused.retry_after is not None:
+        headers["Retry-After"] = str(refused.retry_after)
+    return JSONResponse(error_body(refused), refused.status, headers)

@@ -1,0 +1,75 @@
+// Open pages hear what has changed. While nobody answers, they look by themselves now and then.
+(() => {
+  "use strict";
+
+  const FIRST = 1000;  // milliseconds until the first new attempt; then twice as long each time
+  const LONGEST = 60000;
+
+  // What the extension takes for an EventSource. It is closed while nobody looks at the page, as a
+  // browser opens only six connections to one host, and it asks ever more rarely without an answer.
+  class Source extends EventTarget {
+    #url;
+    #names = new Set();
+    #stream = null;
+    #timer = 0;
+    #failures = 0;
+    #over = false;
+    #look = () => (document.hidden ? this.#pause() : this.#open());
+    #pass = (event) => this.dispatchEvent(new MessageEvent(event.type, { data: event.data }));
+
+    constructor(url) {
+      super();
+      this.#url = url;
+      document.addEventListener("visibilitychange", this.#look);
+      window.addEventListener("pagehide", () => this.#pause());
+      window.addEventListener("pageshow", this.#look);
+      this.#look();
+    }
+
+    addEventListener(name, listener) {
+      super.addEventListener(name, listener);
+      if (this.#names.has(name)) return;
+      this.#names.add(name);
+      this.#stream?.addEventListener(name, this.#pass);
+    }
+
+    close() {
+      this.#over = true;
+      this.#pause();
+      document.removeEventListener("visibilitychange", this.#look);
+    }
+
+    #open() {
+      if (this.#stream || this.#over) return;
+      clearTimeout(this.#timer);
+      this.#stream = new EventSource(this.#url);
+      this.#stream.onopen = () => { this.#failures = 0; this.onopen?.(); };
+      this.#stream.onerror = () => this.#later();
+      for (const name of this.#names) this.#stream.addEventListener(name, this.#pass);
+    }
+
+    #pause() {
+      clearTimeout(this.#timer);
+      this.#stream?.close();
+      this.#stream = null;
+    }
+
+    #later() {
+      this.#pause();
+      const wait = Math.min(FIRST * 2 ** this.#failures, LONGEST);
+      this.#failures += 1;
+      // Many pages lose their stream at the same moment, and must not all come back at the same one.
+      this.#timer = setTimeout(this.#look, wait * (1 + Math.random()));
+    }
+  }
+
+  htmx.createEventSource = (url) => new Source(url);
+
+  // Nobody told the page what happened before its stream was open.
+  document.addEventListener("htmx:sseOpen", (event) => {
+    for (const element of [event.target, ...event.target.querySelectorAll("[hx-trigger]")]) {
+      const name = /sse:[^\s,[]+/.exec(element.getAttribute("hx-trigger") ?? "");
+      if (name) htmx.trigger(element, name[0]);
+    }
+  });
+})();
