@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-S = TypeVar("S", bound="Settings")
+S = TypeVar("S", bound=BaseSettings)
 
 # Where containers have secrets as files: jwt_key for JWT_KEY. The environment goes before a file.
 SECRETS = "/run/secrets"
@@ -51,11 +51,17 @@ class Settings(BaseSettings):
         return self.public_url.startswith("https://")
 
 
-class DatabaseSettings(Settings):
-    """Settings of a service that has a database of its own."""
+class MongoSettings(BaseSettings):
+    """Where a service's database is: all that a backup is told."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
     mongo_uri: str = Field(description="the service's own MongoDB, such as mongodb://orders-db")
     mongo_db: str = Field("", description="database name; the service's name when empty")
+
+
+class DatabaseSettings(Settings, MongoSettings):
+    """Settings of a service that has a database of its own."""
 
 
 def load(settings: type[S]) -> S:
@@ -69,7 +75,7 @@ def load(settings: type[S]) -> S:
         raise SystemExit(2) from None
 
 
-def explain(error: ValidationError, settings: type[Settings]) -> list[str]:
+def explain(error: ValidationError, settings: type[BaseSettings]) -> list[str]:
     """One line for each setting that is wrong: its name, the reason, and what it is for."""
     lines: list[str] = []
     for problem in error.errors():

@@ -16,7 +16,7 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from shared.config import DatabaseSettings
+from shared.config import MongoSettings
 
 Document: TypeAlias = dict[str, Any]
 Store: TypeAlias = Database[Document]
@@ -34,7 +34,7 @@ TEMPORARY = (
 _TEMPORARY_CODES = {91, 189, 10107, 11600, 11602, 13435, 13436}  # stepping down, shutting down
 
 
-def connect(settings: DatabaseSettings, name: str) -> Store:
+def connect(settings: MongoSettings, name: str) -> Store:
     """The service's database. Connects on first use; a write returns when it is safely stored."""
     client: MongoClient[Document] = MongoClient(
         settings.mongo_uri,

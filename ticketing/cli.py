@@ -34,6 +34,10 @@ def _parser() -> argparse.ArgumentParser:
         from ticketing.audit import command  # the same, and Stripe
 
         command.add_command(commands)
+    if {"backup", "restore"} & set(sys.argv[1:2]) or {"-h", "--help"} & set(sys.argv[1:2]):
+        from ticketing import backup  # the same, and the database
+
+        backup.add_commands(commands)
     return parser
 
 
