@@ -12,7 +12,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-START = 20.0  # seconds until a server must answer
+START = 60.0  # seconds until a server must answer
 
 
 @contextmanager

@@ -100,7 +100,7 @@ class Emulator:
         environment = {**os.environ, "STRIPE_WEBHOOK_SECRET": SECRET}
         environment.pop("STRIPE_KEY", None)
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment)
-        wait_for(self.answers, "the emulator to start")
+        wait_for(self.answers, "the emulator to start", 60)
 
     def answers(self) -> bool:
         try:
