@@ -61,6 +61,7 @@ class OrderedTicket(Data):
     title: str
     unit_amount: int
     version: int
+    seller_id: str = ""  # empty in events from before it was added
 
 
 class PaymentPair(Data):
@@ -69,7 +70,6 @@ class PaymentPair(Data):
     payment_id: str
     attempt: int
 
-    seller_id: str = ""  # empty in events from before it was added
 
 class OrderData(Data):
     id: str

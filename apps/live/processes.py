@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from types import FrameType
 
 from prometheus_client import Gauge
 from starlette.applications import Starlette
@@ -79,5 +80,10 @@ def say_goodbye_at_the_end(hub: Hub) -> None:
     listens on the loop, which hears of signals through a file, so this handler comes in addition.
     """
     loop = asyncio.get_running_loop()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        loop.call_soon_threadsafe(hub.close)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(hub.close))
+        signal.signal(number, end)

@@ -26,14 +26,14 @@ from shared.worker import Handlers
 @dataclass(frozen=True)
 class EventHandlers:
     orders: Orders
+    tell: Tell = tell_nobody
 
     def on_ticket(self, event: TicketCreated | TicketUpdated) -> None:
         self._follow(self.orders.tickets.save(event))
-    tell: Tell = tell_nobody
+        self.tell("sales", event.data.user_id)
 
     def rebuild_ticket(self, event: TicketCreated | TicketUpdated) -> None:
         """Take the event as the truth about its ticket, even where its version is known."""
-        self.tell("sales", event.data.user_id)
         self._follow(self.orders.tickets.save(event, rebuild=True))
 
     def _follow(self, ticket: Ticket) -> None:

@@ -210,6 +210,7 @@ def public(order: Order) -> OrderData:
             title=ticket.title,
             unit_amount=ticket.unit_amount,
             version=ticket.version,
+            seller_id=ticket.seller_id,
         ),
         payment=order.payment
         and PaymentPair(payment_id=order.payment.payment_id, attempt=order.payment.attempt),
@@ -224,4 +225,3 @@ def require_buyer(order: Order | None, user_id: str) -> Order:
     if order.user_id != user_id:
         raise Forbidden("This is somebody else's order")
     return order
-            seller_id=ticket.seller_id,
