@@ -202,13 +202,13 @@ def cookie_name(settings: Settings) -> str:
 
 def init_app(app: "Flask", settings: Settings, identity: Identity) -> None:
     """Let flask-login find the user in the cookie or in the `Authorization` header."""
-    manager = LoginManager()
-    manager.session_protection = None
-    # Templates ask `who()` instead, which does not fail where nobody can be checked.
     # Imported here, because the live service has no use for Flask and saves its memory.
     from flask import g
     from flask_login import LoginManager
 
+    manager = LoginManager()
+    manager.session_protection = None
+    # Templates ask `who()` instead, which does not fail where nobody can be checked.
     manager.init_app(app, add_context_processor=False)
     name = cookie_name(settings)
 
@@ -241,10 +241,10 @@ def bearer(header: str) -> str:
 
 def who() -> User | None:
     """The person who makes this request, if they are signed in."""
+    from flask_login import current_user
+
     user = current_user._get_current_object()  # pyright: ignore[reportPrivateUsage] - documented by Werkzeug; the proxy would end with the request
     return user if isinstance(user, User) else None
-
-    from flask_login import current_user
 
 
 def require_user() -> User:

@@ -53,10 +53,6 @@ def _web(arguments: argparse.Namespace) -> int:
     os.execv(sys.executable, command)  # noqa: S606 - our own program, no shell
 
 
-def _worker(arguments: argparse.Namespace) -> int:
-    from shared.process import run
-
-    run(importlib.import_module(f"apps.{arguments.app}.processes").worker())
 def _ordinary() -> list[str]:
     """Requests that each occupy a thread, and queue up when there is none."""
     threads = os.environ.get("THREADS", "16")
@@ -71,6 +67,10 @@ def _streaming() -> list[str]:
     return ["--interface", "asgi", "--loop", "asyncio", "--backpressure", "110000"]
 
 
+def _worker(arguments: argparse.Namespace) -> int:
+    from shared.process import run
+
+    run(importlib.import_module(f"apps.{arguments.app}.processes").worker())
     return 0
 
 
