@@ -18,6 +18,7 @@ from dev.deploy import lint, standins
 from dev.deploy.commands import CommandError, run
 from dev.deploy.engine import IMAGES, Engine, NoEngineError, find, free_ports, registry_answers
 from dev.deploy.engine import wait as wait_for
+from dev.deploy.loss import lose_and_restore
 from dev.deploy.rolling import roll
 from dev.deploy.sale import SaleError, sell
 
@@ -67,6 +68,8 @@ class Live:
             ("a sale", self._sale),
             ("crashed containers come back", self._crash),
             ("a sale afterwards", self._sale),
+            ("a lost database comes back", lambda: lose_and_restore(self._engine)),
+            ("a sale with it", self._sale),
             ("replace orders under load", lambda: roll(self._engine, self._base)),
             ("a clean stop", self._stop),
         ]

@@ -150,6 +150,26 @@ def test_production_keeps_events_on_three_disks(overlay: str, manifests: list[Ma
     assert [m["spec"]["replicas"] for m in databases] == [3, 3, 3, 3]
 
 
+def test_production_backs_every_database_up_each_night(overlay: str, manifests: list[Manifest]):
+    if overlay != "prod":
+        return
+    jobs = {m["metadata"]["name"]: m["spec"]["jobTemplate"] for m in of(manifests, "CronJob")}
+    databases = [m for m in of(manifests, "StatefulSet") if m["metadata"]["name"].endswith("-db")]
+    services = {m["metadata"]["name"].removesuffix("-db") for m in databases}
+    assert jobs.keys() == {f"{service}-backup" for service in services}
+    for service in services:
+        pod = jobs[f"{service}-backup"]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        # The same command that tests/cli/test_backup.py tries; it knows only the address.
+        assert container["args"] == ["backup", service, "--to=/backup", "--keep=14"]
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        assert volumes["keys"]["secret"]["secretName"] == f"{service}-keys"
+        assert [item["path"] for item in volumes["keys"]["secret"]["items"]] == ["mongo_uri"]
+        assert volumes["backup"]["persistentVolumeClaim"]["claimName"] == f"{service}-backup"
+        mounted = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+        assert mounted["/backup"] == "backup"
+
+
 def test_names_are_unique(manifests: list[Manifest]):
     twice = [key for key, count in Counter(name(m) for m in manifests).items() if count > 1]
     assert twice == []

@@ -21,7 +21,7 @@ function createUser(password) {
   try {
     admin.auth("ticketing", password);
   } catch (error) {
-    const roles = ["readWriteAnyDatabase", "clusterMonitor", "backup", "restore"];
+    const roles = ["readWriteAnyDatabase", "clusterMonitor"];
     admin.createUser({ user: "ticketing", pwd: password, roles });
   }
 }
