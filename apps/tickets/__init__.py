@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 def create_app(settings: Settings, service: Tickets, person: "Identity") -> "Flask":
     # Imported here, because a worker has no use for the web and saves its memory.
-    from apps.tickets import api, views
+    from apps.tickets import api, views, views_form
     from shared import openapi, web
 
-    app = web.create(__name__, "/tickets", settings, person)
+    app = web.create(__name__, "/tickets", settings, person, scope="sell")
     app.extensions["service"] = service
     app.register_blueprint(api.blueprint)
     app.register_blueprint(views.blueprint)
+    app.register_blueprint(views_form.blueprint)
     openapi.init_app(app, "/api/tickets", "Tickets")
     return app

@@ -56,7 +56,7 @@ def index() -> Response:
     """What can be bought now. The Link header names the next page."""
     wanted = web.query(ListIn)
     after = place(wanted.sort, wanted.after)
-    page = service().browse(wanted.sort, wanted.q, after, wanted.limit)
+    page = service().browse(wanted.search, after, wanted.limit)
     response = jsonify([to_json(ticket) for ticket in page.tickets])
     if link := link_to_next(wanted.sort, page):
         response.headers["Link"] = f'<{link}>; rel="next"'

@@ -2,15 +2,15 @@
 
 import hashlib
 from dataclasses import replace
-from datetime import UTC, datetime
-from decimal import Decimal
-from typing import Annotated
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Annotated, Any
 
 from flask import current_app
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from apps.tickets.models import Details
-from apps.tickets.store import Page, Sort
+from apps.tickets.store import Page, Search, Sort
 from shared.errors import FieldError, InvalidInput
 from shared.fields import MINIMUM, IfGiven, Input, Moment, Number, Text, Whole, to_minor
 from shared.paging import Cursors, next_url
@@ -32,6 +32,17 @@ def _utc(value: datetime) -> datetime:
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
+def _day(value: Any) -> date:
+    """Texts only: a number of a query is no date."""
+    try:
+        day = date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError("must be a date such as 2027-05-01") from None
+    if day.year not in _YEARS:
+        raise ValueError("must be in the years 2000 to 2199")
+    return day
+
+
 def _none_if_blank(value: str | None) -> str | None:
     return value or None
 
@@ -44,6 +55,10 @@ Optional200 = Annotated[
 Optional5000 = Annotated[
     Annotated[Text, Field(max_length=5_000)] | None, AfterValidator(_none_if_blank)
 ]
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+Bound = Annotated[Number, Field(ge=0, le=100_000_000)]
 
 
 class TicketIn(Input):
@@ -111,6 +126,16 @@ class EditIn(TicketIn):
     version: Whole
 
 
+class QuantityIn(Input):
+    """A new number of units, of the version that the seller saw."""
+
+    quantity: Annotated[Whole, Field(ge=1, le=100_000)]
+    version: Whole
+
+    def over(self, current: Details) -> Details:
+        return replace(current, quantity=self.quantity)
+
+
 class PageIn(Input):
     limit: Annotated[Whole, Field(ge=1, le=100)] = 50
     after: str | None = Field(None, description="cursor from the Link header of the page before")
@@ -119,6 +144,41 @@ class PageIn(Input):
 class ListIn(PageIn):
     q: Annotated[Text, Field(max_length=200)] = Field("", description="in the title or the venue")
     sort: Sort = "newest"
+    since: Annotated[Day | None, IfGiven] = Field(
+        None, alias="from", description="first day, in UTC; leaves out tickets without a date"
+    )
+    to: Annotated[Day | None, IfGiven] = Field(None, description="last day, in UTC")
+    min: Annotated[Bound | None, IfGiven] = Field(
+        None, description="lowest price, as a number of major units of any currency"
+    )
+    max: Annotated[Bound | None, IfGiven] = Field(None, description="highest price")
+
+    @field_validator("to", "max")
+    @classmethod
+    def _after_its_beginning(cls, value: Any, info: ValidationInfo) -> Any:
+        begin = {"to": "since", "max": "min"}[str(info.field_name)]
+        if value is not None and (first := info.data.get(begin)) is not None and value < first:
+            raise ValueError(f"must not be below {first}")
+        return value
+
+    @property
+    def search(self) -> Search:
+        return Search(
+            sort=self.sort,
+            text=self.q,
+            since=_midnight(self.since),
+            until=_midnight(self.to and self.to + timedelta(days=1)),
+            lowest=_hundredths(self.min, ROUND_CEILING),
+            highest=_hundredths(self.max, ROUND_FLOOR),
+        )
+
+
+def _midnight(day: date | None) -> datetime | None:
+    return datetime.combine(day, time(), UTC) if day else None
+
+
+def _hundredths(amount: Decimal | None, rounding: str) -> int | None:
+    return None if amount is None else int((amount * 100).to_integral_value(rounding))
 
 
 def place(kind: str, after: str | None) -> int | None:

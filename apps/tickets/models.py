@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from shared.errors import Forbidden, KeyReused, NotFound, PreconditionFailed, Refused
 from shared.events import Event, TicketCreated, TicketData, TicketUpdated
+from shared.fields import NO_DECIMALS
 
 
 class TicketReserved(Refused):
@@ -188,7 +189,13 @@ def restock(ticket: Ticket, stock: Stock, *, rebuild: bool = False) -> Change:
 
 def announce(ticket: Ticket) -> Change:
     """Say the state again, with a new version: heals what an event's loss left behind."""
-    return ticket, TicketUpdated
+    return _placed(ticket), TicketUpdated
+
+
+def clear_past(ticket: Ticket, now: datetime) -> Change:
+    """Take a ticket whose time has come out of the list, so that it costs readers nothing."""
+    past = ticket.starts_at is not None and ticket.starts_at <= now
+    return (replace(ticket, listed=None) if past else ticket), None
 
 
 def public(ticket: Ticket) -> TicketData:
@@ -211,6 +218,8 @@ def public(ticket: Ticket) -> TicketData:
 
 # A place is one integer of at most 62 bits: what is sorted by, then bits of the random id, so that
 # equal prices and dates still have an order, and any stretch of the list can be cut in two.
+# Prices are compared by the number that people read, in hundredths, whatever the currency.
+_BITS = 28
 _NO_DATE = 1 << 33  # seconds; tickets without a date stand after all others
 
 
@@ -225,11 +234,44 @@ def _placed(ticket: Ticket) -> Ticket:
 
 def _places(ticket: Ticket) -> Places:
     seconds = int(ticket.starts_at.timestamp()) if ticket.starts_at else _NO_DATE
+    factor = 100 if ticket.currency in NO_DECIMALS else 1
     return Places(
         newest=ticket.age,
-        price=ticket.unit_amount << 32 | _bits(ticket.id, 32),
-        date=seconds << 28 | _bits(ticket.id, 28),
+        price=ticket.unit_amount * factor << _BITS | _bits(ticket.id, _BITS),
+        date=seconds << _BITS | _bits(ticket.id, _BITS),
     )
+
+
+@dataclass(frozen=True)
+class Span:
+    """Places of one order of the list: from `low` up to, but without, `high`."""
+
+    low: int = 0
+    high: int = 1 << 62
+
+
+def dates(since: datetime | None, until: datetime | None, now: datetime) -> Span:
+    """Where the tickets stand that begin at `since` or later, before `until`, and not in the past.
+
+    Tickets without a date are among them only where no date is asked for.
+    """
+    if since is None and until is None:
+        return Span(low=_second(now) + 1 << _BITS)
+    low = max(since, now) if since else now
+    return Span(_second(low) << _BITS, (_second(until) if until else _NO_DATE) << _BITS)
+
+
+def prices(lowest: int | None, highest: int | None) -> Span:
+    """Where the tickets stand whose price is between two numbers of hundredths."""
+    every = Span()
+    return Span(
+        every.low if lowest is None else lowest << _BITS,
+        every.high if highest is None else highest + 1 << _BITS,
+    )
+
+
+def _second(time: datetime) -> int:
+    return int(time.timestamp())
 
 
 def _age(created_at: datetime, ticket_id: str) -> int:

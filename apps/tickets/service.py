@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from apps.tickets import models
 from apps.tickets.models import Details, Stock, Ticket
-from apps.tickets.store import Page, Sort
+from apps.tickets.store import Page, Search
 from apps.tickets.store import Tickets as Store
 from shared import logs
 from shared.errors import KeyReused, NotFound
@@ -20,6 +20,8 @@ from shared.outbox import Aggregates
 from shared.people import User
 
 log = logs.get(__name__)
+
+_CLEARED_AT_ONCE = 200  # past tickets in one round, so that a round stays short
 
 
 def _now() -> datetime:
@@ -46,8 +48,8 @@ class Tickets:
             raise NotFound
         return ticket
 
-    def browse(self, sort: Sort, text: str, after: int | None, limit: int) -> Page:
-        return self.store.on_sale(sort, text, after, limit)
+    def browse(self, search: Search, after: int | None, limit: int) -> Page:
+        return self.store.on_sale(search, self.now(), after, limit)
 
     # --- what sellers do --------------------------------------------------------------------------
 
@@ -102,6 +104,14 @@ class Tickets:
             return self.store.aggregates.update(ticket_id, transition)
         except KeyError:
             raise NotFound from None
+
+    # --- what time does ---------------------------------------------------------------------------
+
+    def clear_past(self) -> None:
+        """Take what has begun out of the list. Readers do not see it in any case."""
+        now = self.now()
+        for ticket_id in self.store.past(now, _CLEARED_AT_ONCE):
+            self._change(ticket_id, lambda ticket: models.clear_past(ticket, now))
 
     # --- what orders says -------------------------------------------------------------------------
 

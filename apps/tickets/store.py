@@ -2,16 +2,34 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from apps.tickets import models
-from apps.tickets.models import Ticket
+from apps.tickets.models import Span, Ticket
 from apps.tickets.shelf import Shelf
 from shared.mongo import Document, Store
 from shared.outbox import Aggregates
 from shared.relay import Relay
 
 Sort = Literal["newest", "price", "-price", "date"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a reader of the list looks for."""
+
+    sort: Sort = "newest"
+    text: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    lowest: int | None = None  # hundredths, of any currency
+    highest: int | None = None
+
+    @property
+    def filters(self) -> bool:
+        limits = (self.since, self.until, self.lowest, self.highest)
+        return bool(self.text) or any(limit is not None for limit in limits)
 
 
 @dataclass(frozen=True)
@@ -48,15 +66,30 @@ class Tickets:
     def by_key(self, user_id: str, key: str) -> Ticket | None:
         return self.aggregates.find_by({"user_id": user_id, "key": key})
 
-    def on_sale(self, sort: Sort, text: str, after: int | None, limit: int) -> Page:
-        """What can be bought now; with `text`, only where title or venue contain it."""
-        shelf = self._shelves[sort]
-        if text:
-            found = shelf.search(re.escape(text.casefold()), after, limit + 1)
-        else:
-            found = shelf.read(after, limit + 1)
-        following = shelf.place(found[limit - 1]) if len(found) > limit else None
+    def on_sale(self, search: Search, now: datetime, after: int | None, limit: int) -> Page:
+        """What can be bought now and is looked for.
+
+        A page of few matches in a long list may end early: then it has a next one all the same.
+        """
+        shelf = self._shelves[search.sort]
+        spans = {
+            "date": models.dates(search.since, search.until, now),
+            "price": models.prices(search.lowest, search.highest),
+        }
+        span = spans.pop(search.sort.lstrip("-"), Span())
+        also: Document = {f"listed.{name}": _within(other) for name, other in spans.items()}
+        if search.text:
+            also["search"] = {"$regex": re.escape(search.text.casefold())}
+        reading = (shelf.sift if search.filters else shelf.read)(after, limit + 1, span, also)
+        found = reading.found
+        following = shelf.place(found[limit - 1]) if len(found) > limit else reading.stopped_at
         return self._page(found[:limit], following)
+
+    def past(self, now: datetime, limit: int) -> list[str]:
+        """Ids of tickets that are listed although their time has come."""
+        condition = {"listed.date": {"$lt": models.dates(None, None, now).low}}
+        found = self._tickets.find(condition, {"_id": 1}).sort("listed.date", 1).limit(limit)
+        return [document["_id"] for document in found]
 
     def of_seller(self, user_id: str, after: int | None, limit: int) -> Page:
         """Everything that a person sells or sold, the newest first."""
@@ -69,3 +102,7 @@ class Tickets:
 
     def _page(self, documents: list[Document], following: int | None) -> Page:
         return Page([self.aggregates.load(document) for document in documents], following)
+
+
+def _within(span: Span) -> Document:
+    return {"$gte": span.low, "$lt": span.high}

@@ -1,37 +1,45 @@
-"""The pages."""
+"""The pages: finding tickets, and one ticket with what its seller may do."""
 
-from collections.abc import Mapping
-
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, flash, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from apps.tickets.api import service
-from apps.tickets.inputs import EditIn, ListIn, PageIn, TicketIn, link_to_next, place
-from apps.tickets.models import BelowTaken, Ticket, TicketReserved, TicketWithdrawn
+from apps.tickets.inputs import ListIn, PageIn, QuantityIn, link_to_next, place
+from apps.tickets.store import Page
+from apps.tickets.views_form import KEPT_OPEN, conflict, edit_form, values_of
 from shared import web
-from shared.errors import FieldError, InvalidInput, KeyReused, PreconditionFailed, Refused
-from shared.fields import MINIMUM, to_text
+from shared.errors import FieldError, InvalidInput, PreconditionFailed
 from shared.identity import require_user
 
 blueprint = Blueprint("views", __name__, template_folder="templates")
 
 PAGE = 24  # cards on a page: fills rows of two, three and four
-CURRENCIES = [(code, code.upper()) for code in MINIMUM]
-_KEPT_OPEN = (InvalidInput, TicketReserved, TicketWithdrawn, BelowTaken)
 
 
 @blueprint.get("/")
 @blueprint.get("/tickets")
 def index() -> Response:
-    wanted = web.query(ListIn)
+    try:
+        wanted = web.query(ListIn)
+        after = place(wanted.sort, wanted.after)
+    except InvalidInput as refused:
+        return _list(Page([], None), refused.errors)
     limit = wanted.limit if "limit" in request.args else PAGE
-    page = service().browse(wanted.sort, wanted.q, place(wanted.sort, wanted.after), limit)
+    return _list(service().browse(wanted.search, after, limit), sort=wanted.sort)
+
+
+def _list(page: Page, errors: list[FieldError] | None = None, sort: str = "newest") -> Response:
+    """The list, or what is wrong with what was asked for."""
+    adds = request.headers.get("HX-Target") == "more"  # scrolling on asks for the next cards alone
     return web.render(
         "tickets/index.html",
-        block="results",
-        tickets=page.tickets,
-        wanted=wanted,
-        next_link=link_to_next(wanted.sort, page),
+        block="cards" if adds and not errors and page.tickets else "results",
+        status=InvalidInput.status if errors else 200,
+        page=page,
+        topics=[f"ticket:{ticket.id}" for ticket in page.tickets],
+        values={"sort": sort, **request.args},
+        errors=errors or [],
+        next_link=link_to_next(sort, page),
     )
 
 
@@ -43,6 +51,17 @@ def show(ticket_id: str) -> BaseResponse:
     return web.render("tickets/ticket.html", block="offer", ticket=ticket, key=web.new_key())
 
 
+@blueprint.get("/tickets/<ticket_id>/stub")
+def stub(ticket_id: str) -> BaseResponse:
+    """Price and availability on a card of the list."""
+    ticket = service().get(web.require_id(ticket_id))
+    if request.args.get("seen") == ticket.tag:
+        return Response(status=204)
+    if not web.wants_fragment():
+        return web.see_other(f"/tickets/{ticket.id}")
+    return web.render("tickets/index.html", block="stub", ticket=ticket)
+
+
 @blueprint.get("/tickets/mine")
 def mine() -> Response:
     user, wanted = require_user(), web.query(PageIn)
@@ -51,55 +70,30 @@ def mine() -> Response:
     return web.render("tickets/mine.html", tickets=page.tickets, next_link=link)
 
 
-@blueprint.get("/tickets/new")
-def new() -> Response:
-    require_user()
-    return _form({"currency": "usd", "quantity": "1"})
-
-
-@blueprint.post("/tickets")
-def create() -> BaseResponse:
-    user = require_user()
-    try:
-        ticket = service().create(user, web.form(TicketIn).details, web.idempotency_key())
-    except InvalidInput as refused:
-        return _form(request.form, refused=refused)
-    except KeyReused:
-        # Back, changed, sent again: with a new key it would be a second ticket, so they decide.
-        refused = Refused("This is on sale already. Send it again to put another one on sale")
-        refused.status = KeyReused.status
-        return _form({**request.form, "idempotencyKey": web.new_key()}, refused=refused)
-    return web.see_other(f"/tickets/{ticket.id}")
-
-
-@blueprint.get("/tickets/<ticket_id>/edit")
-def edit(ticket_id: str) -> Response:
-    ticket = service().get_own(require_user(), web.require_id(ticket_id))
-    return _form(_values(ticket), ticket)
-
-
-@blueprint.post("/tickets/<ticket_id>")
-def update(ticket_id: str) -> BaseResponse:
+@blueprint.post("/tickets/<ticket_id>/quantity")
+def change_quantity(ticket_id: str) -> BaseResponse:
     user = require_user()
     ticket = service().get_own(user, web.require_id(ticket_id))
+    typed = {"quantity": request.form.get("quantity", "")}
     try:
-        wanted = web.form(EditIn)
-        service().edit(
-            user,
-            ticket.id,
-            lambda _: wanted.details,
-            wanted.version,
-            web.idempotency_key(),
-            wanted.digest,
-        )
-    except _KEPT_OPEN as refused:
-        return _form(request.form, ticket, refused)
-    except (PreconditionFailed, KeyReused):
-        # The form now has what the person typed beside what is stored; sending it again counts.
+        wanted = web.form(QuantityIn)
+        service().edit(user, ticket.id, wanted.over, wanted.version, None, "")
+    except KEPT_OPEN as refused:
+        return edit_form(values_of(ticket) | typed, ticket, refused)
+    except PreconditionFailed:
         current = service().get_own(user, ticket.id)
-        changed = {"version": str(current.version), "idempotencyKey": web.new_key()}
-        return _form({**request.form, **changed}, current, status=409, stale=True)
+        wanted = web.form(QuantityIn).over(current.details)
+        return conflict(values_of(current) | typed, wanted, current)
+    flash("The number is changed.", "good")
     return web.see_other(f"/tickets/{ticket.id}")
+
+
+@blueprint.get("/tickets/<ticket_id>/withdraw")
+def confirm_withdrawal(ticket_id: str) -> BaseResponse:
+    ticket = service().get_own(require_user(), web.require_id(ticket_id))
+    if ticket.withdrawn:
+        return web.see_other(f"/tickets/{ticket.id}")
+    return web.render("tickets/withdraw.html", ticket=ticket)
 
 
 @blueprint.post("/tickets/<ticket_id>/withdraw")
@@ -111,41 +105,3 @@ def withdraw(ticket_id: str) -> BaseResponse:
 @blueprint.get("/api/docs")
 def docs() -> Response:
     return web.render("tickets/docs.html", services=("users", "tickets", "orders", "payments"))
-
-
-def _form(
-    values: Mapping[str, str],
-    ticket: Ticket | None = None,
-    refused: Refused | None = None,
-    *,
-    status: int = 200,
-    stale: bool = False,
-) -> Response:
-    """The form of a new ticket, or of an edit; refused input stays in it."""
-    errors: list[FieldError] = refused.errors if refused else []
-    return web.render(
-        "tickets/form.html",
-        status=refused.status if refused else status,
-        values=values,
-        ticket=ticket,
-        current=_values(ticket) if ticket else {},
-        errors=errors,
-        stale=stale,
-        currencies=CURRENCIES,
-        # A refused form had no effect, so the key stays for the next attempt.
-        key=values.get("idempotencyKey") or web.new_key(),
-    )
-
-
-def _values(ticket: Ticket) -> dict[str, str]:
-    """A ticket as the fields of its form."""
-    return {
-        "title": ticket.title,
-        "price": to_text(ticket.unit_amount, ticket.currency).split()[0].replace(",", ""),
-        "currency": ticket.currency,
-        "quantity": str(ticket.quantity),
-        "venue": ticket.venue or "",
-        "startsAt": f"{ticket.starts_at:%Y-%m-%dT%H:%M}" if ticket.starts_at else "",
-        "description": ticket.description or "",
-        "version": str(ticket.version),
-    }

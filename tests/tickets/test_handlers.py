@@ -4,6 +4,7 @@ from apps.tickets import models
 from apps.tickets.handlers import EventHandlers
 from apps.tickets.models import Details, Stock
 from apps.tickets.service import Tickets
+from apps.tickets.store import Search
 from shared.bus import Ack, Message
 from shared.events import AvailabilityChanged, AvailabilityData
 from shared.worker import consumer
@@ -26,7 +27,7 @@ def test_availability_is_kept_newest_first_and_repeats_change_nothing(service: T
     assert service.get(ticket.id).available == 4
     assert service.get(ticket.id).tag == "0-2"
     deliver(service, ticket.id, 3, 0)
-    assert service.browse("newest", "", None, 10).tickets == []
+    assert service.browse(Search(), None, 10).tickets == []
 
 
 def test_a_ticket_that_is_not_here_is_no_trouble(service: Tickets) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from apps.tickets import models, shelf
 from apps.tickets.models import Details, Stock, Ticket
 from apps.tickets.shelf import Shelf
-from apps.tickets.store import Sort, Tickets
+from apps.tickets.store import Search, Sort, Tickets
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -25,12 +26,12 @@ def add(store: Tickets, number: int, **details: object) -> Ticket:
     return store.aggregates.insert(ticket, event)
 
 
-def walk(store: Tickets, sort: Sort, limit: int, text: str = "") -> list[str]:
+def walk(store: Tickets, sort: Sort, limit: int, text: str = "", **filters: Any) -> list[str]:
     """The titles on all pages of a list, each page asked for by the place that the last named."""
     titles: list[str] = []
     after = None
     while True:
-        page = store.on_sale(sort, text, after, limit)
+        page = store.on_sale(Search(sort, text, **filters), START, after, limit)
         assert len(page.tickets) <= limit
         assert page.tickets or after is None, "a link led to an empty page"
         titles += [ticket.title for ticket in page.tickets]
@@ -138,7 +139,7 @@ def test_fences_never_change_what_is_on_a_page(steps, descending) -> None:
             else:
                 after = number if step == "read from" else None
                 limit = 5 if step == "read from" else number
-                found = [list_of.place(document) for document in list_of.read(after, limit)]
+                found = [list_of.place(document) for document in list_of.read(after, limit).found]
                 expected = sorted(present, reverse=descending)
                 if after is not None:
                     beyond = after.__gt__ if descending else after.__lt__
@@ -149,7 +150,7 @@ def test_fences_never_change_what_is_on_a_page(steps, descending) -> None:
 def test_a_page_asks_for_a_short_stretch_of_a_long_list(store: Tickets, monkeypatch) -> None:
     for number in range(300):
         add(store, number)
-    store.on_sale("price", "", None, 50)  # surveys the list
+    store.on_sale(Search("price"), START, None, 50)  # surveys the list
     asked: list[int] = []
     find = Shelf._find
 
@@ -158,6 +159,6 @@ def test_a_page_asks_for_a_short_stretch_of_a_long_list(store: Tickets, monkeypa
         return find(self, condition, limit, fields)
 
     monkeypatch.setattr(Shelf, "_find", count)
-    page = store.on_sale("price", "", None, 50)
+    page = store.on_sale(Search("price"), START, None, 50)
     assert len(page.tickets) == 50
     assert sum(asked) <= 100

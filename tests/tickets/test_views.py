@@ -24,6 +24,10 @@ def hidden(page: str, name: str) -> str:
     return found[1]
 
 
+def hidden_fields(page: str) -> dict[str, str]:
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page))
+
+
 def test_a_sold_thing_is_found_by_browsing(seller: FlaskClient, visitor: FlaskClient) -> None:
     page = sell(seller, venue="Hall", startsAt="2027-05-01T20:00")
     for address in ("/", "/tickets"):
@@ -130,11 +134,38 @@ def test_a_stale_edit_shows_both_versions_and_can_be_sent_again(seller: FlaskCli
     assert seller.post(page, data=FORM | {"title": "First", "version": "0"}).status_code == 303
     stale = seller.post(page, data=FORM | {"title": "Second", "version": "0"})
     assert stale.status_code == 409
-    assert "<td>First</td><td>Second</td>" in stale.text
-    assert 'name="title" type="text" value="Second"' in stale.text
-    again = FORM | {"title": "Second", "version": hidden(stale.text, "version")}
-    assert seller.post(page, data=again).status_code == 303
+    assert re.search("Stored now</span>.*First.*Yours</span>.*Second", stale.text, re.DOTALL)
+    assert "keep-price" not in stale.text  # only what differs is asked about
+    form = hidden_fields(stale.text)
+    assert seller.post(page, data=form | {"keep-title": "mine"}).status_code == 303
     assert "Second" in seller.get(page).text
+
+
+def test_of_two_versions_each_field_is_chosen(seller: FlaskClient) -> None:
+    page = sell(seller)
+    theirs = FORM | {"title": "Theirs", "venue": "Their hall", "version": "0"}
+    assert seller.post(page, data=theirs).status_code == 303
+    mine = FORM | {"title": "Mine", "venue": "My hall", "price": "30", "version": "0"}
+    stale = hidden_fields(seller.post(page, data=mine).text)
+    choice = {"keep-title": "mine", "keep-venue": "stored", "keep-price": "mine"}
+    back = seller.post(page, data=stale | choice | {"step": "edit"}).text
+    assert 'value="Mine"' in back
+    assert 'value="My hall"' in back
+    assert seller.post(page, data=stale | choice).status_code == 303
+    shown = seller.get(page).text
+    assert "Mine" in shown
+    assert "Their hall" in shown
+    assert "30.00 USD" in shown
+
+
+def test_a_choice_between_versions_counts_for_those_versions_only(seller: FlaskClient) -> None:
+    page = sell(seller)
+    seller.post(page, data=FORM | {"title": "First", "version": "0"})
+    stale = hidden_fields(seller.post(page, data=FORM | {"title": "Mine", "version": "0"}).text)
+    seller.post(page, data=FORM | {"title": "Third", "version": "1"})
+    again = seller.post(page, data=stale | {"keep-title": "stored"})
+    assert again.status_code == 409
+    assert "Third" in again.text
 
 
 def test_an_edit_of_a_reserved_ticket_says_why_not(seller: FlaskClient, service: Tickets) -> None:

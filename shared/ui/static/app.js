@@ -83,7 +83,62 @@
     for (const form of document.querySelectorAll("form[aria-busy=true]")) setBusy(form, false);
   });
 
+  // --- controls ---------------------------------------------------------------------------------
+
+  // A number with − and +, which are only there for those who can use them.
+  function showSteppers(root) {
+    for (const stepper of root.querySelectorAll(".stepper")) stepper.classList.add("ready");
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-step]");
+    const input = button?.parentElement.querySelector("input");
+    if (!input) return;
+    if (button.dataset.step > 0) input.stepUp();
+    else input.stepDown();
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+    announce(input.value);
+  });
+
+  // A time that is typed in UTC, said again in the reader's own time zone.
+  function echoLocal(input) {
+    const time = new Date(`${input.value}Z`);
+    const hint = document.getElementById(`${input.id}-hint`);
+    if (!hint) return;
+    hint.dataset.text ??= hint.textContent;
+    const local = Number.isNaN(time.getTime()) ? "" : ` Where you are: ${format.format(time)}.`;
+    hint.textContent = hint.dataset.text + local;
+  }
+
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("input[data-utc]")) echoLocal(event.target);
+  });
+
+  // A menu closes when somebody goes on elsewhere.
+  function closeMenus(except) {
+    for (const menu of document.querySelectorAll("details.person[open]")) {
+      if (!menu.contains(except)) menu.open = false;
+    }
+  }
+
+  document.addEventListener("click", (event) => closeMenus(event.target));
+  document.addEventListener("focusin", (event) => closeMenus(event.target));
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && document.querySelector("details.person[open]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
+  function prepare(root) {
+    showLocalTimes(root);
+    showSteppers(root);
+    for (const input of root.querySelectorAll("input[data-utc]")) echoLocal(input);
+  }
+
   // --- htmx -------------------------------------------------------------------------------------
+
+  const away = "This part of the site does not answer right now.";
 
   function notice(text) {
     const paragraph = document.createElement("p");
@@ -92,17 +147,50 @@
     document.getElementById("notices")?.replaceChildren(paragraph);
   }
 
+  // In the place of a part that did not come, with a button that asks for it again.
+  function missing(target, path) {
+    const section = document.createElement("section");
+    section.className = "notice warn";
+    section.setAttribute("role", "alert");
+    const text = document.createElement("p");
+    text.textContent = away;
+    const button = document.createElement("button");
+    button.className = "quiet";
+    button.type = "button";
+    button.textContent = "Try again";
+    button.addEventListener("click", () => htmx.ajax("GET", path, { target, swap: "innerHTML" }));
+    section.append(text, button);
+    target.replaceChildren(section);
+  }
+
+  // A part that fetches itself is missing in its place. What a person did is answered above the
+  // page. A page that only looked whether it is still true stays as it is, and looks again later.
+  function failed(detail) {
+    const { elt, target, requestConfig } = detail;
+    const byItself = !requestConfig?.triggeringEvent?.isTrusted;
+    if (requestConfig?.verb === "get" && byItself) {
+      if (elt === target && !elt.hasAttribute("data-keep")) missing(target, requestConfig.path);
+    } else if (elt === target || !target?.closest(".field")) {
+      notice(`${away} Please try again in a moment.`);
+    }
+  }
+
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const answer = event.detail.xhr;
-    const type = answer.getResponseHeader("Content-Type") ?? "";
-    if (answer.status < 400 || (type.startsWith("text/html") && answer.responseText)) return;
-    // Not from one of our services: the gateway speaks for one that is away.
+    const { xhr, elt, target, requestConfig } = event.detail;
+    const ours = (xhr.getResponseHeader("Content-Type") ?? "").startsWith("text/html") && xhr.responseText;
+    const looked = requestConfig.verb === "get" && elt !== target && !requestConfig.triggeringEvent?.isTrusted;
+    if (xhr.status < 400 || (ours && !(looked && xhr.status >= 500))) return;
     event.detail.shouldSwap = false;
-    notice("A part of the site does not answer right now. Please try again in a moment.");
+    failed(event.detail);
   });
 
-  document.addEventListener("htmx:sendError", () => {
-    notice("The site can't be reached. Please check the connection and try again.");
+  document.addEventListener("htmx:sendError", (event) => failed(event.detail));
+
+  document.addEventListener("htmx:configRequest", (event) => {
+    // Filters that are not used have no place in the address.
+    const { elt, parameters } = event.detail;
+    if (!elt.hasAttribute("data-lean")) return;
+    for (const [name, value] of Object.entries(parameters)) if (value === "") delete parameters[name];
   });
 
   document.addEventListener("htmx:afterRequest", (event) => {
@@ -110,11 +198,17 @@
   });
 
   document.addEventListener("htmx:afterSettle", (event) => {
-    showLocalTimes(event.target.parentElement ?? document);
+    const place = event.target.parentElement ?? document;
+    prepare(place);
     tick();
+    const said = event.target.querySelector("[data-announce]");
+    if (said) announce(said.textContent.trim());
+    // The answer to a check of one field: the control says whether it is wrong.
+    const control = event.target.matches(".error") && place.querySelector("input, textarea, select");
+    if (control) control.setAttribute("aria-invalid", event.target.textContent.trim() !== "");
   });
 
-  showLocalTimes(document);
+  prepare(document);
   tick();
   setInterval(tick, 250);
 })();
