@@ -18,6 +18,7 @@ class Refused(Exception):  # noqa: N818 - its subclasses state facts, such as Ti
     message = "The request can't be met"
     field: str | None = None
     retry_after: int | None = None
+    page: str | None = None  # where a person can do something about it
 
     def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
         super().__init__(message or self.message)
@@ -58,6 +59,11 @@ class NotSignedIn(Refused):
 class Forbidden(Refused):
     status = 403
     message = "Not allowed"
+
+
+class NotVerified(Forbidden):
+    message = "Confirm your e-mail address first: your account page, /account, sends you the link"
+    page = "/account"
 
 
 class NotFound(Refused):

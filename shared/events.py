@@ -14,7 +14,10 @@ from pydantic.alias_generators import to_camel
 STREAM = "EVENTS"
 STREAM_SUBJECTS = [
     f"{kind}.*"
-    for kind in ("ticket", "order", "availability", "payment", "expiration", "user", "session")
+    for kind in (
+        *("ticket", "order", "availability", "payment", "expiration", "user", "session"),
+        "audit",
+    )
 ]
 
 
@@ -27,18 +30,26 @@ class Data(BaseModel):
 
 
 class UserData(Data):
+    """`email` is None once the account is deleted, and whoever kept it forgets it."""
+
     id: str
     verified: bool
     disabled: bool
     deleted: bool
+    email: str | None = None
+    role: str = "user"
 
 
 class SessionData(Data):
-    """A revoked session; without `id`, every session of the user begun before `revoked_at`."""
+    """A revoked session; without `id`, every session of the user begun before `revoked_at`.
+
+    Nothing that was signed for it is good after `until`, so the revocation can be forgotten then.
+    """
 
     id: str | None
     user_id: str
     revoked_at: AwareDatetime
+    until: AwareDatetime | None = None
 
 
 class TicketData(Data):
@@ -106,6 +117,21 @@ class PaymentData(Data):
 
 class ExpirationData(Data):
     order_id: str
+
+
+class AuditData(Data):
+    """An entry of the audit log: who did what, on what, when, from where and why.
+
+    `actor` is a person's id, or empty for a stranger; `target` is such as `order:6f3c...`.
+    """
+
+    id: str
+    kind: str
+    at: AwareDatetime
+    actor: str
+    target: str
+    address: str
+    reason: str
 
 
 class Event(BaseModel):
@@ -226,6 +252,10 @@ class PaymentRefunded(PaymentEvent, subject="payment.refunded"):
 class ExpirationComplete(Event, subject="expiration.complete"):
     key_name = "order_id"
     data: ExpirationData
+
+
+class AuditRecorded(Event, subject="audit.recorded"):
+    data: AuditData
 
 
 def parse(payload: bytes | str) -> Event:

@@ -9,14 +9,14 @@ from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jwt
 
 from shared import logs
 from shared.bus import Bus
 from shared.config import Settings
-from shared.errors import NotSignedIn, Unavailable
+from shared.errors import NotSignedIn, NotVerified, Unavailable
 from shared.events import SessionRevoked, parse
 from shared.people import User
 
@@ -29,7 +29,9 @@ COOKIE = "session"
 ISSUER = "ticketing-auth"
 AUDIENCE = "ticketing"
 LIFETIME = timedelta(hours=12)
+ADMIN = "admin"  # the role of those who look after the installation
 REFRESH = 60  # seconds between two looks at auth's keys at the most
+STALE = 3_600  # seconds after which keys are looked up again, so that a retired one ends
 # What reading keys can raise: no answer, half an answer, something that holds no keys.
 _UNREADABLE = (OSError, HTTPException, ValueError, LookupError, TypeError, jwt.PyJWTError)
 _REMEMBERED = 10_000  # verified tokens kept in memory
@@ -48,11 +50,12 @@ class RemoteKeys:
         self._url, self._path = url, path
         self._lock = threading.Lock()
         self._asked_at = -float(REFRESH)
+        self._read_at = time.monotonic()
         self._keys = _kept_keys(path)
 
     def find(self, key_id: str) -> jwt.PyJWK | None:
         """The key of that id, or None. Raises Unavailable while no key at all is known."""
-        if key_id not in self._keys:
+        if key_id not in self._keys or time.monotonic() - self._read_at > STALE:
             self._refresh()
         if not self._keys:
             raise Unavailable("Sign-in can't be checked right now; try again in a moment")
@@ -68,6 +71,7 @@ class RemoteKeys:
                 with urllib.request.urlopen(self._url, timeout=2) as answer:  # noqa: S310 - our own setting
                     text = answer.read(100_000).decode()
                 self._keys = _parse_keys(text)
+                self._read_at = time.monotonic()
                 self._save(text)
             except _UNREADABLE as error:
                 log.warning("auth's keys can't be read", url=self._url, error=repr(error))
@@ -94,12 +98,20 @@ def _parse_keys(text: str) -> dict[str, jwt.PyJWK]:
     return {str(key["kid"]): jwt.PyJWK(key) for key in json.loads(text)["keys"]}
 
 
+class _Revoked(NamedTuple):
+    at: datetime
+    until: datetime
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
 class Revocations:
     """Sessions that were ended before their token expires: read from the stream, kept in memory."""
 
     def __init__(self) -> None:
-        self._sessions: dict[str, datetime] = {}
-        self._users: dict[str, datetime] = {}
+        self._sessions: dict[str, _Revoked] = {}
+        self._users: dict[str, _Revoked] = {}
         self.complete = False
 
     def follow(self, bus: Bus) -> "Revocations":
@@ -122,21 +134,23 @@ class Revocations:
                 self.add(event)
 
     def add(self, event: SessionRevoked) -> None:
-        """Remember a revocation; those older than any valid token are forgotten."""
+        """Remember a revocation until no token that it is about can be valid any more."""
         data = event.data
         key, table = (data.id, self._sessions) if data.id else (data.user_id, self._users)
+        news = _Revoked(data.revoked_at, max(data.until or _NEVER, data.revoked_at + LIFETIME))
+        known = table.get(key, news)
         # A late copy of an older revocation must not bring back what a newer one ended.
-        table[key] = max(data.revoked_at, table.get(key, data.revoked_at))
-        oldest = datetime.now(UTC) - LIFETIME
+        table[key] = _Revoked(max(news.at, known.at), max(news.until, known.until))
+        now = datetime.now(UTC)
         for known in (self._sessions, self._users):
-            for name in [name for name, at in known.items() if at < oldest]:
+            for name in [name for name, revoked in known.items() if revoked.until < now]:
                 del known[name]
 
     def covers(self, user: User) -> bool:
         if user.session_id in self._sessions:
             return True
         everything_before = self._users.get(user.id)
-        return everything_before is not None and user.issued_at <= everything_before
+        return everything_before is not None and user.issued_at <= everything_before.at
 
 
 class Identity:
@@ -192,6 +206,9 @@ def user_of(claims: dict[str, Any]) -> User:
         session_id=str(claims["sid"]),
         issued_at=datetime.fromtimestamp(claims["iat"], UTC),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        verified=claims.get("verified") is True,
+        role=str(claims.get("role", "user")),
+        scopes=frozenset(map(str, claims["scopes"])) if "scopes" in claims else None,
     )
 
 
@@ -206,6 +223,7 @@ def init_app(app: "Flask", settings: Settings, identity: Identity) -> None:
     from flask import g
     from flask_login import LoginManager
 
+    app.config["VERIFY_EMAIL"] = settings.verify_email
     manager = LoginManager()
     manager.session_protection = None
     # Templates ask `who()` instead, which does not fail where nobody can be checked.
@@ -220,10 +238,12 @@ def init_app(app: "Flask", settings: Settings, identity: Identity) -> None:
             token = request.cookies.get(name, "")
             g.by_cookie = bool(token)
         try:
-            return identity.user(token) if token else None
+            user = identity.user(token) if token else None
         except Unavailable as error:
             g.nobody_known = error
             raise
+        # An API token is for programs. In a cookie, scopes would not be looked at.
+        return None if user and user.scopes is not None and g.get("by_cookie") else user
 
     manager.request_loader(load)
 
@@ -252,4 +272,25 @@ def require_user() -> User:
     user = who()
     if user is None:
         raise NotSignedIn
+    return user
+
+
+def require_admin() -> User:
+    """The person, if they look after this installation. A program never does.
+
+    Raises NotSignedIn or Forbidden.
+    """
+    user = require_user()
+    if user.role != ADMIN or user.scopes is not None:
+        raise Forbidden
+    return user
+
+
+def require_verified() -> User:
+    """The same, with a confirmed address, which selling needs. Raises NotVerified."""
+    from flask import current_app
+
+    user = require_user()
+    if current_app.config["VERIFY_EMAIL"] and not user.verified:
+        raise NotVerified
     return user

@@ -13,6 +13,10 @@ class User:
     session_id: str
     issued_at: datetime
     expires_at: datetime
+    verified: bool = False
+    role: str = "user"
+    # What an API token is good for; None for a person who signed in, who may do everything.
+    scopes: frozenset[str] | None = None
 
     # What flask-login asks of a user.
     is_authenticated = True

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -38,11 +39,17 @@ MAX_KEY = 255  # characters of an Idempotency-Key, as at Stripe
 
 
 def create(
-    name: str, prefix: str, settings: Settings, person: identity.Identity, form_targets: str = ""
+    name: str,
+    prefix: str,
+    settings: Settings,
+    person: identity.Identity,
+    form_targets: str = "",
+    scope: str | None = None,
 ) -> Flask:
     """A Flask app with everything that the services share. `prefix` is its path for static files.
 
-    `form_targets` names the outside origins that a form's answer may redirect to.
+    `form_targets` names the outside origins that a form's answer may redirect to; `scope` is
+    what an API token needs for requests that change something, and without one none may.
     """
     app = Flask(name, static_folder=None)
     app.config.update(  # pyright: ignore[reportUnknownMemberType]
@@ -60,6 +67,7 @@ def create(
     ui.init_app(app, prefix)
     app.before_request(_begin)
     app.before_request(_refuse_other_origins)
+    app.before_request(_refuse_beyond_scope(scope))
     app.after_request(_protect(settings, form_targets))
     app.teardown_request(_end)
     app.register_error_handler(Exception, _translate)
@@ -190,7 +198,11 @@ def _translate(error: Exception) -> BaseResponse:
         response.status_code = refused.status
     else:
         response = render(
-            "error.html", status=refused.status, code=refused.status, errors=refused.errors
+            "error.html",
+            status=refused.status,
+            code=refused.status,
+            errors=refused.errors,
+            page=refused.page,
         )
         if wants_fragment() and request.method not in SAFE_METHODS:
             # Above the page's content, so that a form that was sent keeps what is typed in it.
@@ -247,12 +259,38 @@ def _refuse_other_origins() -> None:
         raise Forbidden("This request came from another site")
 
 
-def _protect(settings: Settings, form_targets: str) -> Any:
-    policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; "
-        f"frame-ancestors 'none'; form-action 'self' {form_targets}".strip()
+def content_policy(
+    form_targets: str = "", *, script: str = "", frame: str = "'none'", connect: str = ""
+) -> str:
+    """What a page may load, and where its forms may lead: this site, and the origins given."""
+    return (
+        f"default-src 'none'; script-src {_own(script)}; style-src 'self'; "
+        f"img-src 'self' data:; connect-src {_own(connect)}; font-src 'self'; "
+        f"manifest-src 'self'; base-uri 'none'; frame-src {frame}; "
+        f"frame-ancestors 'none'; form-action {_own(form_targets)}"
     )
+
+
+def _own(origins: str) -> str:
+    return f"'self' {origins}".strip()
+
+
+def _refuse_beyond_scope(unsafe: str | None) -> Callable[[], None]:
+    """An API token needs `read` to look at something, and the app's own scope to change it."""
+
+    def check() -> None:
+        user = identity.who() if identity.bearer_token(request) else None
+        if user is None or user.scopes is None:
+            return
+        scope = "read" if request.method in SAFE_METHODS else unsafe
+        if scope not in user.scopes:
+            raise Forbidden(f"This API token lacks the scope {scope}" if scope else None)
+
+    return check
+
+
+def _protect(settings: Settings, form_targets: str) -> Any:
+    policy = content_policy(form_targets)
 
     def protect(response: Response) -> Response:
         headers = response.headers

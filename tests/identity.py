@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,8 +21,9 @@ def sign(
     *,
     lifetime: timedelta = timedelta(hours=1),
     session_id: str | None = None,
+    **more: object,
 ) -> str:
-    """A session token as auth makes them."""
+    """A session token as auth makes them; `more` claims, such as the scopes of an API token."""
     now = datetime.now(UTC)
     claims = {
         "sub": user_id,
@@ -31,6 +33,9 @@ def sign(
         "exp": now + lifetime,
         "iss": ISSUER,
         "aud": AUDIENCE,
+        "verified": True,
+        "role": "user",
+        **more,
     }
     return jwt.encode(claims, _private_key, algorithm="EdDSA", headers={"kid": KEY_ID})
 
@@ -47,9 +52,12 @@ def user(user_id: str) -> User:
     return found
 
 
+def public_key() -> dict[str, Any]:
+    """What verifies those tokens, as auth publishes it."""
+    public = OKPAlgorithm.to_jwk(_private_key.public_key(), as_dict=True)
+    return {**public, "kid": KEY_ID, "alg": "EdDSA"}
+
+
 class _Keys:
     def find(self, key_id: str) -> jwt.PyJWK | None:
-        if key_id != KEY_ID:
-            return None
-        public = OKPAlgorithm.to_jwk(_private_key.public_key(), as_dict=True)
-        return jwt.PyJWK({**public, "kid": KEY_ID, "alg": "EdDSA"})
+        return jwt.PyJWK(public_key()) if key_id == KEY_ID else None

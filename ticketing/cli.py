@@ -30,6 +30,10 @@ def _parser() -> argparse.ArgumentParser:
         from ticketing import events  # brings NATS with it, which no other command waits for
 
         events.add_commands(commands)
+    if "accounts" in sys.argv[1:2] or {"-h", "--help"} & set(sys.argv[1:2]):
+        from ticketing import accounts
+
+        accounts.add_commands(commands)
     if "audit" in sys.argv[1:2] or {"-h", "--help"} & set(sys.argv[1:2]):
         from ticketing.audit import command  # the same, and Stripe
 

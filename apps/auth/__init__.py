@@ -6,21 +6,35 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from apps.auth.config import Settings
-    from apps.auth.service import Accounts
+    from apps.auth.services import Services
     from shared.identity import Identity
 
 
-def create_app(settings: "Settings", service: "Accounts", person: "Identity") -> "Flask":
+def create_app(settings: "Settings", services: "Services", person: "Identity") -> "Flask":
     # Imported here, because a worker has no use for the web and saves its memory.
-    from apps.auth import api, views
+    from pathlib import Path
+
+    from apps.auth import (
+        api,
+        api_account,
+        doors,
+        views,
+        views_account,
+        views_letters,
+        views_mails,
+        views_safety,
+    )
     from shared import openapi, web
     from shared.limits import Limits
 
     app = web.create(__name__, "/account", settings, person)
     app.extensions["settings"] = settings
-    app.extensions["service"] = service
+    app.extensions["services"] = services
     app.extensions["limits"] = Limits(settings.redis_url, enabled=settings.rate_limits)
-    app.register_blueprint(api.blueprint)
-    app.register_blueprint(views.blueprint)
+    app.before_request(doors.refuse_programs)
+    for door in (api, api_account, views, views_account, views_letters, views_safety):
+        app.register_blueprint(door.blueprint)
+    if settings.embedded and settings.mail_dir:
+        app.register_blueprint(views_mails.blueprint(Path(settings.mail_dir)))
     openapi.init_app(app, "/api/users", "Users")
     return app

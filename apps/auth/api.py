@@ -1,16 +1,15 @@
 """The JSON door."""
 
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel
 
-from apps.auth import cookies
+from apps.auth import cookies, doors
+from apps.auth.doors import services
 from apps.auth.inputs import Credentials, NewAccount
-from apps.auth.limits import count_sign_in, count_sign_up, forgive_sign_in
 from apps.auth.models import Account
-from apps.auth.service import Accounts, SignedIn
+from apps.auth.service import SignedIn
 from shared import web
 from shared.identity import who
-from shared.limits import Limits
 from shared.openapi import Output, documented
 
 blueprint = Blueprint("api", __name__)
@@ -44,37 +43,18 @@ class KeysOut(BaseModel):
     keys: list[KeyOut]
 
 
-def service() -> Accounts:
-    return current_app.extensions["service"]
-
-
-def limits() -> Limits:
-    return current_app.extensions["limits"]
-
-
-def enter(shown: Credentials) -> SignedIn:
-    """Sign in, for both doors: a guess counts, the right password does not."""
-    count_sign_in(limits(), shown.email)
-    signed_in = service().sign_in(shown.email, shown.password)
-    forgive_sign_in(limits(), shown.email)
-    return signed_in
-
-
 @blueprint.post("/api/users/signup")
 @documented({201: UserOut}, (400, 403, 429), json=NewAccount)
 def sign_up() -> tuple[Response, int]:
     """Open an account and sign in; the session is a cookie."""
-    wanted = web.body(NewAccount)
-    count_sign_up(limits())
-    return _signed_in(service().sign_up(wanted.email, wanted.password)), 201
+    return _signed_in(doors.join(web.body(NewAccount))), 201
 
 
 @blueprint.post("/api/users/signin")
 @documented({200: UserOut}, (400, 403, 429), json=Credentials)
 def sign_in() -> Response:
-    """Begin a session."""
-    shown = web.body(Credentials)
-    return _signed_in(enter(shown))
+    """Begin a session. With a second factor, the code comes along."""
+    return _signed_in(doors.enter(web.body(Credentials)))
 
 
 @blueprint.post("/api/users/signout")
@@ -82,7 +62,7 @@ def sign_in() -> Response:
 def sign_out() -> Response:
     """End this session everywhere; without one there is nothing to do."""
     if user := who():
-        service().sign_out(user)
+        services().accounts.sign_out(user)
     response = jsonify({})
     cookies.take_back(response)
     return response
@@ -95,7 +75,7 @@ def current_user() -> Response:
     user = who()
     known = {"id": user.id, "email": user.email} if user else None
     response = jsonify({"currentUser": known})
-    cookies.renew(response, service())
+    cookies.renew(response, services().accounts)
     return response
 
 
@@ -103,7 +83,7 @@ def current_user() -> Response:
 @documented({200: KeysOut})
 def keys() -> Response:
     """The public keys that tokens are verified with."""
-    response = jsonify(service().signer.jwks)
+    response = jsonify(services().accounts.signer.jwks)
     response.headers["Cache-Control"] = f"public, max-age={KEYS_FRESH}"
     return response
 

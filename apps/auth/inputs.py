@@ -1,12 +1,13 @@
-"""What people type to sign up and in."""
+"""What people type to sign up and in, and to look after their account."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from shared.fields import Exact, Input, Text
+from apps.auth.apitokens import LONGEST_DAYS, SCOPES
+from shared.fields import Exact, IfGiven, Input, Text, Whole, is_form
 
 LONGEST_EMAIL = 254  # characters, RFC 5321
 LONGEST_LOCAL = 64
@@ -40,17 +41,83 @@ def _of_length(value: str) -> str:
 Email = Annotated[Text, AfterValidator(_email)]
 
 
+NewPassword = Annotated[
+    Exact,
+    AfterValidator(_of_length),
+    Field(json_schema_extra={"minLength": SHORTEST_PASSWORD, "maxLength": LONGEST_PASSWORD}),
+]
+# A password that can't be anybody's is simply wrong.
+ShownPassword = Annotated[Exact, Field(min_length=1, max_length=LONGEST_PASSWORD)]
+Token = Annotated[Text, Field(min_length=1, max_length=2_000)]
+Code = Annotated[Text, Field(min_length=1, max_length=40)]
+
+
 class NewAccount(Input):
     email: Email
-    password: Annotated[
-        Exact,
-        AfterValidator(_of_length),
-        Field(json_schema_extra={"minLength": SHORTEST_PASSWORD, "maxLength": LONGEST_PASSWORD}),
-    ]
+    password: NewPassword
 
 
 class Credentials(Input):
-    """To sign in. A password that can't be anybody's is simply wrong."""
+    """To sign in; `code` where a second factor is on."""
 
     email: Email
-    password: Annotated[Exact, Field(min_length=1, max_length=LONGEST_PASSWORD)]
+    password: ShownPassword
+    code: Annotated[Code | None, IfGiven] = None
+
+
+class SecondStep(Input):
+    step: Token
+    code: Code
+
+
+class Forgotten(Input):
+    email: Email
+
+
+class Opened(Input):
+    """A link from a mail."""
+
+    token: Token
+
+
+class NewPasswordByLink(Opened):
+    password: NewPassword
+
+
+class PasswordChange(Input):
+    old: ShownPassword
+    password: NewPassword
+
+
+class EmailChange(Input):
+    email: Email
+    password: ShownPassword
+
+
+class PasswordAgain(Input):
+    password: ShownPassword
+
+
+class FactorOn(PasswordAgain):
+    setup: Token
+    code: Code
+
+
+def _scopes(value: Any, info: ValidationInfo) -> tuple[str, ...]:
+    """JSON has a list; a form has one box for each scope, joined by spaces."""
+    names = value.split() if is_form(info) and isinstance(value, str) else value
+    known = isinstance(names, list | tuple) and all(name in SCOPES for name in names)  # pyright: ignore[reportUnknownVariableType] - JSON is untyped
+    if not known or not names:
+        wanted = ", ".join(SCOPES)
+        raise PydanticCustomError("scopes", "must name at least one of {w}", {"w": wanted})
+    return tuple(scope for scope in SCOPES if scope in names)
+
+
+class NewToken(Input):
+    name: Annotated[Text, Field(min_length=1, max_length=60)]
+    scopes: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_scopes),
+        WithJsonSchema({"type": "array", "minItems": 1, "items": {"enum": list(SCOPES)}}),
+    ]
+    days: Annotated[Whole, Field(ge=1, le=LONGEST_DAYS)] = 30

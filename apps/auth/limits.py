@@ -26,3 +26,22 @@ def forgive_sign_in(limits: Limits, email: str) -> None:
 def count_sign_up(limits: Limits) -> None:
     """Count a new account. Raises TooMany."""
     limits.count(SIGN_UP, client())
+
+
+# Six digits are few, and whoever types them has shown the password: so all clients count as one.
+CODE = rule(
+    "code",
+    "5 per minute; 10 per 10 minutes; 20 per hour; 50 per day",
+    "Too many codes; wait before you try again",
+)
+PASSWORD_AGAIN = rule(
+    "password-again", "10 per 10 minutes; 30 per day", "Too many attempts; try again later"
+)
+LETTER = rule("letter", "5 per hour", "We have written several times; look into your mailbox")
+LETTERS = rule("letters", "30 per hour", "Too many mails asked for; try again later")
+
+
+def count_letter(limits: Limits, address: str) -> None:
+    """Count a mail to an address, whoever asks for it. Raises TooMany."""
+    limits.count(LETTERS, client())
+    limits.count(LETTER, address)

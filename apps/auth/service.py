@@ -4,19 +4,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from apps.auth import models
-from apps.auth.models import Account, InvalidCredentials
+from apps.auth.apitokens import ApiTokens
+from apps.auth.models import Account, InvalidCredentials, LinkSpent, Session, WrongPassword
 from apps.auth.passwords import Passwords
 from apps.auth.store import Accounts as AccountStore
 from apps.auth.store import Sessions
 from apps.auth.tokens import Signer
 from shared import logs
-from shared.errors import NotSignedIn
+from shared.errors import NotFound, NotSignedIn
 from shared.identity import LIFETIME
 from shared.people import User
 
 log = logs.get(__name__)
 
 RENEW_AFTER = timedelta(hours=1)
+NOTED_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -28,85 +30,172 @@ class SignedIn:
 
 
 @dataclass(frozen=True)
-class Profile:
-    """What people see of their own account."""
-
-    account: Account
-    sessions: int
-
-
-@dataclass(frozen=True)
 class Accounts:
     accounts: AccountStore
     sessions: Sessions
+    tokens: ApiTokens
     signer: Signer
     verify_email: bool
     passwords: Passwords = field(default_factory=Passwords)
 
-    def sign_up(self, email: str, password: str) -> SignedIn:
+    def sign_up(self, email: str, password: str, device: str = "") -> SignedIn:
         """Open an account and sign in to it. Raises EmailInUse."""
         password_hash = self.passwords.hash(password)
         verified = not self.verify_email
         account, _ = models.register(email, password_hash, verified=verified, now=_now())
         self.accounts.add(account)
         log.info("signed up", user=account.id)
-        return self._begin(account)
+        return self.begin(account, device)
 
-    def sign_in(self, email: str, password: str) -> SignedIn:
-        """Begin a session. Raises InvalidCredentials, always after the same work."""
+    def check(self, email: str, password: str) -> Account:
+        """Whose address and password this is. Raises InvalidCredentials, after the same work."""
         account = self.accounts.by_email(email)
         known_hash = account.password_hash if account else None
         matches = self.passwords.matches(known_hash, password)
         if account is None or not matches or not account.may_sign_in:
             raise InvalidCredentials
-        self._strengthen(account, password)
-        return self._begin(account)
+        return self._strengthen(account, password)
+
+    def begin(self, account: Account, device: str = "") -> SignedIn:
+        """Begin a session. Raises InvalidCredentials where the account changed since `check`."""
+        session = models.begin(account.id, _now(), LIFETIME, device)
+        self.sessions.aggregates.insert(session, None)
+        # Whoever changes a password ends the sessions that they find. This one may be too new
+        # to be found, so it looks for the change itself.
+        current = self.accounts.aggregates.find(account.id)
+        same = current and current.password_hash == account.password_hash
+        if current is None or not same or not current.may_sign_in:
+            self._revoke(session.id)
+            raise InvalidCredentials
+        return SignedIn(account, self.signer.issue(current, session))
 
     def renewed(self, user: User) -> str | None:
-        """A new token for a session that is in use, when the one shown is not fresh any more."""
-        if datetime.now(UTC) - user.issued_at < RENEW_AFTER:
-            return None
+        """A new token for a session in use, when the one shown is not fresh or true any more."""
         account = self.accounts.aggregates.find(user.id)
         if account is None or not account.may_sign_in:
+            return None
+        told = (user.email, user.verified, user.role)
+        is_true = told == (account.email, account.verified, account.role)
+        if is_true and _now() - user.issued_at < RENEW_AFTER:
+            self._use(user.session_id)
             return None
         session = self.sessions.aggregates.update(
             user.session_id, lambda session: models.renew(session, _now(), LIFETIME)
         )
         return self.signer.issue(account, session) if session.is_open(_now()) else None
 
+    def _use(self, session_id: str) -> None:
+        """Note that a session is in use, now and then."""
+        session = self.sessions.aggregates.find(session_id)
+        if session and (session.used_at is None or _now() - session.used_at > NOTED_AFTER):
+            self.sessions.aggregates.update(session_id, lambda found: models.use(found, _now()))
+
+    # --- signing out
+
     def sign_out(self, user: User) -> None:
         """End the session of this token, everywhere."""
         self._revoke(user.session_id)
 
+    def end_session(self, user: User, session_id: str) -> None:
+        """End one of a person's own sessions. Raises NotFound."""
+        session = self.sessions.aggregates.find(session_id)
+        if session is None or session.user_id != user.id:
+            raise NotFound
+        self._revoke(session_id)
+
     def sign_out_elsewhere(self, user: User) -> int:
         """End a person's other sessions; returns how many there were."""
-        others = [key for key in self.sessions.open_of(user.id, _now()) if key != user.session_id]
-        for session_id in others:
-            self._revoke(session_id)
+        others = [each for each in self.open_sessions(user) if each.id != user.session_id]
+        for session in others:
+            self._revoke(session.id)
         return len(others)
 
-    def profile(self, user: User) -> Profile:
-        account = self.accounts.aggregates.find(user.id)
-        if account is None:
-            raise NotSignedIn
-        return Profile(account, len(self.sessions.open_of(user.id, _now())))
+    def sign_out_everywhere(self, user_id: str) -> None:
+        """End every session and every API token of a person."""
+        for session in self.sessions.open_of(user_id, _now()):
+            self._revoke(session.id)
+        self.tokens.revoke_all(user_id, _now())
 
-    def _begin(self, account: Account) -> SignedIn:
-        session = models.begin(account.id, _now(), LIFETIME)
-        self.sessions.aggregates.insert(session, None)
-        return SignedIn(account, self.signer.issue(account, session))
+    # --- one's own account
+
+    def own(self, user: User) -> Account:
+        account = self.accounts.aggregates.find(user.id)
+        if account is None or not account.may_sign_in:
+            raise NotSignedIn
+        return account
+
+    def of_generation(self, key: str, generation: int) -> Account:
+        """The account that a link was made for. Raises LinkSpent once it has moved on."""
+        account = self.accounts.aggregates.find(key)
+        if account is None or account.generation != generation or not account.may_sign_in:
+            raise LinkSpent
+        return account
+
+    def open_sessions(self, user: User) -> list[Session]:
+        return self.sessions.open_of(user.id, _now())
+
+    def confirm_password(self, user: User, password: str) -> Account:
+        """Whether it is really them. Raises WrongPassword."""
+        account = self.own(user)
+        if not self.passwords.matches(account.password_hash, password):
+            raise WrongPassword
+        return account
+
+    def change_password(self, user: User, old: str, new: str) -> None:
+        """Set another password and end the other sessions. Raises WrongPassword."""
+        account = self.confirm_password(user, old)
+        password_hash = self.passwords.hash(new)
+        self.accounts.aggregates.update(
+            account.id,
+            lambda found: models.with_password(found, password_hash, account.generation),
+        )
+        self.sign_out_elsewhere(user)
+        log.info("password changed", user=user.id)
+
+    # --- for operators
+
+    def set_disabled(self, user_id: str, *, disabled: bool) -> Account:
+        """Shut somebody out everywhere, or let them in again. Raises NotFound."""
+        try:
+            account = self.accounts.aggregates.update(
+                user_id, lambda found: models.disable(found, disabled=disabled)
+            )
+        except KeyError:
+            raise NotFound from None
+        if disabled:
+            self.sign_out_everywhere(user_id)
+        log.info("account disabled" if disabled else "account enabled", user=user_id)
+        return account
+
+    def set_role(self, user_id: str, role: str) -> Account:
+        """Raises NotFound. Who loses rights is signed out, because tokens tell the role."""
+        before = self.accounts.aggregates.find(user_id)
+        if before is None or before.deleted:
+            raise NotFound
+        account = self.accounts.aggregates.update(
+            user_id, lambda found: models.with_role(found, role)
+        )
+        if before.role == "admin":
+            for session in self.sessions.open_of(user_id, _now()):
+                self._revoke(session.id)
+        log.info("role given", user=user_id, role=role)
+        return account
 
     def _revoke(self, session_id: str) -> None:
         self.sessions.aggregates.update(session_id, lambda session: models.revoke(session, _now()))
 
-    def _strengthen(self, account: Account, password: str) -> None:
+    def _strengthen(self, account: Account, password: str) -> Account:
         """Hash the password anew where the parameters have changed since."""
         old = account.password_hash
-        if self.passwords.is_outdated(old):
-            new = self.passwords.hash(password)
-            self.accounts.aggregates.update(
-                account.id, lambda account: models.with_hash(account, old, new)
-            )
+        if not self.passwords.is_outdated(old):
+            return account
+        new = self.passwords.hash(password)
+        current = self.accounts.aggregates.update(
+            account.id, lambda found: models.with_hash(found, old, new)
+        )
+        if current.generation != account.generation:
+            raise InvalidCredentials  # changed meanwhile, so it may be another password
+        return current
 
 
 def _now() -> datetime:

@@ -33,6 +33,15 @@ class Accounts:
         except DuplicateKeyError:
             raise EmailInUse from None
 
+    def change_email(self, key: str, email: str, generation: int) -> Account:
+        """Raises EmailInUse where another account has it, LinkSpent after another change."""
+        try:
+            return self.aggregates.update(
+                key, lambda account: models.with_email(account, email, generation)
+            )
+        except DuplicateKeyError:
+            raise EmailInUse from None
+
     def by_email(self, email: str) -> Account | None:
         return self.aggregates.find_by({"email": email})
 
@@ -51,8 +60,14 @@ class Sessions:
         session = self.aggregates.find(session_id)
         return session is not None and session.is_open(now)
 
-    def open_of(self, user_id: str, now: datetime) -> list[str]:
-        """The ids of a person's sessions that still count."""
+    def open_of(self, user_id: str, now: datetime) -> list[Session]:
+        """A person's sessions that still count, the one used last first."""
         condition: Document = {"user_id": user_id, "expires_at": {"$gt": now}, "revoked_at": None}
-        found = self.aggregates.collection.find(condition, {"_id": 1})
-        return [document["_id"] for document in found]
+        found = map(self.aggregates.load, self.aggregates.collection.find(condition))
+        return sorted(found, key=lambda each: each.used_at or each.created_at, reverse=True)
+
+    def forget_devices(self, user_id: str) -> None:
+        """What a deleted account leaves until its sessions expire says nothing of a person."""
+        self.aggregates.collection.update_many(
+            {"user_id": user_id}, {"$set": {"device": ""}, "$inc": {"rev": 1}}
+        )

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pymongo.errors import PyMongoError
 
+from apps.auth.apitokens import ApiToken
 from apps.auth.models import Account, Session
 from shared.errors import Unavailable
 from shared.identity import AUDIENCE, ISSUER, LIFETIME, Identity, Revocations
@@ -25,35 +26,48 @@ PURPOSE = b"ticketing auth: Ed25519 key that signs tokens, 1"
 
 
 class Signer:
-    """The signing key, and its public half in the form that other services read."""
+    """The signing key, and the public halves in the form that other services read.
 
-    def __init__(self, secret: str) -> None:
-        seed = HKDF(SHA256(), length=32, salt=None, info=PURPOSE).derive(secret.encode())
-        self._private = Ed25519PrivateKey.from_private_bytes(seed)
-        public = self._private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        essence = {"crv": "Ed25519", "kty": "OKP", "x": _base64(public)}
-        self.key_id = _thumbprint(essence)
-        self.public = {**essence, "kid": self.key_id, "use": "sig", "alg": "EdDSA"}
-        self._key = jwt.PyJWK(self.public)
+    After a rotation the previous key signs nothing any more, and what it signed stays good.
+    """
 
-    @property
-    def jwks(self) -> dict[str, Any]:
-        return {"keys": [self.public]}
+    def __init__(self, secret: str, previous: str = "") -> None:
+        self._private = _private_key(secret)
+        self.public = _public_jwk(self._private)
+        self.key_id = self.public["kid"]
+        published = [self.public]
+        if previous and previous != secret:
+            published.append(_public_jwk(_private_key(previous)))
+        self.jwks: dict[str, Any] = {"keys": published}
+        self._keys = {key["kid"]: jwt.PyJWK(key) for key in published}
 
     def find(self, key_id: str) -> jwt.PyJWK | None:
-        return self._key if key_id == self.key_id else None
+        return self._keys.get(key_id)
 
     def issue(self, account: Account, session: Session) -> str:
         """A token for the session, good for one lifetime from now."""
         now = time.time()
+        more = {"role": account.role, "iat": now}
+        return self._sign(account, session.id, now + LIFETIME.total_seconds(), more)
+
+    def issue_for_program(self, account: Account, token: ApiToken) -> str:
+        """A token that says what it may do. It never has the rights of an admin."""
+        scopes = {"scopes": list(token.scopes)}
+        return self._sign(account, token.id, token.expires_at.timestamp(), scopes)
+
+    def _sign(
+        self, account: Account, session_id: str, expires_at: float, more: dict[str, Any]
+    ) -> str:
         claims: dict[str, Any] = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": account.id,
             "email": account.email,
-            "sid": session.id,
-            "iat": now,
-            "exp": now + LIFETIME.total_seconds(),
+            "verified": account.verified,
+            "sid": session_id,
+            "iat": time.time(),
+            "exp": expires_at,
+            **more,
         }
         return jwt.encode(claims, self._private, "EdDSA", headers={"kid": self.key_id})
 
@@ -78,6 +92,17 @@ class Doorkeeper(Identity):
             if is_temporary(error):
                 raise Unavailable from error
             raise
+
+
+def _private_key(secret: str) -> Ed25519PrivateKey:
+    seed = HKDF(SHA256(), length=32, salt=None, info=PURPOSE).derive(secret.encode())
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def _public_jwk(private: Ed25519PrivateKey) -> dict[str, str]:
+    public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    essence = {"crv": "Ed25519", "kty": "OKP", "x": _base64(public)}
+    return {**essence, "kid": _thumbprint(essence), "use": "sig", "alg": "EdDSA"}
 
 
 def _thumbprint(essence: dict[str, str]) -> str:

@@ -1,18 +1,20 @@
-"""The pages."""
+"""The pages: signing up, in and out."""
 
 from collections.abc import Callable
+from typing import Any
 
-from flask import Blueprint, Response, flash, request
+from flask import Blueprint, Response, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from apps.auth import cookies
-from apps.auth.api import enter, limits, service
-from apps.auth.inputs import Credentials, NewAccount
-from apps.auth.limits import count_sign_up
+from apps.auth import cookies, doors
+from apps.auth.doors import services
+from apps.auth.factors import CodeNeeded
+from apps.auth.inputs import Credentials, NewAccount, SecondStep
+from apps.auth.models import LinkSpent
 from apps.auth.service import SignedIn
 from shared import web
 from shared.errors import Refused
-from shared.identity import require_user, who
+from shared.identity import who
 
 blueprint = Blueprint("views", __name__, template_folder="templates")
 
@@ -24,12 +26,7 @@ def new_account() -> BaseResponse:
 
 @blueprint.post("/account/signup")
 def sign_up() -> BaseResponse:
-    def attempt() -> SignedIn:
-        wanted = web.form(NewAccount)
-        count_sign_up(limits())
-        return service().sign_up(wanted.email, wanted.password)
-
-    return _enter(attempt, "auth/signup.html")
+    return _enter(lambda: doors.join(web.form(NewAccount)), "auth/signup.html")
 
 
 @blueprint.get("/account/signin")
@@ -39,54 +36,63 @@ def new_session() -> BaseResponse:
 
 @blueprint.post("/account/signin")
 def sign_in() -> BaseResponse:
-    def attempt() -> SignedIn:
-        return enter(web.form(Credentials))
+    try:
+        return _enter(lambda: doors.enter(web.form(Credentials)), "auth/signin.html")
+    except CodeNeeded as needed:
+        return _code_form(services().factors.second_step(needed.account))
 
-    return _enter(attempt, "auth/signin.html")
+
+@blueprint.post("/account/signin/code")
+def second_step() -> BaseResponse:
+    try:
+        signed_in = doors.enter_second_step(web.form(SecondStep))
+    except LinkSpent:
+        return _form("auth/signin.html", LinkSpent("That took too long; sign in again"))
+    except Refused as refused:
+        return _code_form(request.form.get("step", ""), refused)
+    return _in(signed_in)
 
 
 @blueprint.post("/account/signout")
 def sign_out() -> BaseResponse:
     if user := who():
-        service().sign_out(user)
+        services().accounts.sign_out(user)
     response = web.see_other("/")
     cookies.take_back(response)
     return response
 
 
-@blueprint.get("/account")
-def account() -> Response:
-    user = require_user()
-    response = web.render("auth/account.html", profile=service().profile(user))
-    cookies.renew(response, service())
-    return response
-
-
-@blueprint.post("/account/signout-elsewhere")
-def sign_out_elsewhere() -> BaseResponse:
-    ended = service().sign_out_elsewhere(require_user())
-    flash(f"Signed out in {ended} other place{'' if ended == 1 else 's'}", "good")
-    return web.see_other("/account")
-
-
 def _enter(attempt: Callable[[], SignedIn], template: str) -> BaseResponse:
     """Go on signed in, or show the form again with what was wrong."""
     try:
-        signed_in = attempt()
+        return _in(attempt())
+    except CodeNeeded:
+        raise
     except Refused as refused:
         return _form(template, refused)
+
+
+def _in(signed_in: SignedIn) -> BaseResponse:
     response = web.see_other(_next())
     cookies.hand_out(response, signed_in.token)
     return response
 
 
 def _form(template: str, refused: Refused | None = None) -> Response:
+    return form_page(template, refused, email=request.form.get("email", ""), next=_next())
+
+
+def _code_form(step: str, refused: Refused | None = None) -> Response:
+    return form_page("auth/code.html", refused, step=step, next=_next())
+
+
+def form_page(template: str, refused: Refused | None = None, **context: Any) -> Response:
+    """A page with a form; `refused` says what was wrong with what was sent."""
     response = web.render(
         template,
         status=refused.status if refused else 200,
         errors=refused.errors if refused else [],
-        email=request.form.get("email", ""),
-        next=_next(),
+        **context,
     )
     if refused and refused.retry_after:
         response.headers["Retry-After"] = str(refused.retry_after)

@@ -9,7 +9,7 @@ from apps.tickets.service import Tickets
 from shared import web
 from shared.errors import PreconditionFailed
 from shared.fields import to_major
-from shared.identity import require_user
+from shared.identity import require_user, require_verified
 from shared.openapi import (
     ConditionalHeaders,
     IdempotencyHeaders,
@@ -42,10 +42,10 @@ def service() -> Tickets:
 
 
 @blueprint.post("/api/tickets")
-@documented({201: TicketOut}, (400, 401, 422), json=TicketIn, headers=IdempotencyHeaders)
+@documented({201: TicketOut}, (400, 401, 403, 422), json=TicketIn, headers=IdempotencyHeaders)
 def create() -> tuple[Response, int]:
-    """Put a ticket on sale."""
-    user = require_user()
+    """Put a ticket on sale, which needs a confirmed address."""
+    user = require_verified()
     ticket = service().create(user, web.body(TicketIn).details, web.idempotency_key())
     return _answer(ticket), 201
 

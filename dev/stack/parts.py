@@ -99,6 +99,11 @@ def _chosen(parts: list[Part], only: frozenset[str]) -> list[Part]:
     return [part for part in parts if not only or part.name in only]
 
 
+def mails(data: Path) -> Path:
+    """Where mails land, as the embedded stack sends none."""
+    return data / "mails"
+
+
 def inherited() -> dict[str, str]:
     """The environment that every part gets."""
     names = (*_INHERITED, *_INHERITED_CERTIFICATES)
@@ -236,7 +241,7 @@ def _app_env(plan: Plan, app: str, name: str) -> dict[str, str]:
     if app in KEEPERS:
         env["MONGO_URI"] = settings.mongo_uri or _mongo_uri(plan, app)
     if app == "auth":
-        env["JWT_KEY"] = plan.secrets["JWT_KEY"]
+        env |= {"JWT_KEY": plan.secrets["JWT_KEY"], "MAIL_DIR": str(mails(plan.data))}
     if app == "payments":
         env |= _stripe_env(plan)
     return env

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from dev.stack.parts import Part
+from dev.stack.parts import Part, mails
 from dev.stack.process import Process, StartError
 from dev.stack.settings import Settings
 from dev.stack.state import Home
@@ -86,6 +86,7 @@ def _block(settings: Settings, parts: Sequence[Part], home: Home) -> list[str]:
     lines += [f"  Stripe         http://127.0.0.1:{p.port}/" for p in parts if p.name == "stripe"]
     return [
         *lines,
+        f"  Mails          {settings.url}/account/mails, files in {mails(home.path)}/",
         f"  Logs           {home.logs}/",
         "  Status         make status",
         "  Stop           Ctrl-C, or make stop",
@@ -94,9 +95,9 @@ def _block(settings: Settings, parts: Sequence[Part], home: Home) -> list[str]:
 
 def _accounts() -> list[str]:
     # Imported late: what makes the demo data is not needed by a stack without any.
-    from dev.seed import BUYER, PASSWORD, SELLER
+    from dev.seed import ADMIN, BUYER, PASSWORD, SELLER
 
     return [
-        f"  Accounts       {SELLER} sells, {BUYER} buys",
-        f"                 password of both: {PASSWORD}",
+        f"  Accounts       {SELLER} sells, {BUYER} buys, {ADMIN} looks after it",
+        f"                 password of all: {PASSWORD}",
     ]

@@ -112,7 +112,7 @@ class Supervisor:
         with log.open("wb") as output:
             child = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "dev.seed"),
-                env={**inherited(), "PUBLIC_URL": self._settings.url},
+                env={**inherited(), **self._auth_env(), "PUBLIC_URL": self._settings.url},
                 cwd=ROOT,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
@@ -132,6 +132,10 @@ class Supervisor:
             raise StartError("demo data", f"could not be made (exit code {code})", log)
         self._home.seeded.touch()
         self._report.say("demo data made")
+
+    def _auth_env(self) -> dict[str, str]:
+        """What commands on accounts need: the demo accounts are confirmed by one."""
+        return next(dict(part.env) for part in self._parts if part.name == "auth-worker")
 
     async def _shut_down(self) -> None:
         """Stop tier by tier; none may take the time that the tiers after it need."""

@@ -1,8 +1,12 @@
 """The auth service on a database in memory, with real keys, real hashes and the real app."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.message import EmailMessage
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import mongomock
 import pytest
@@ -12,9 +16,13 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from apps.auth import create_app
+from apps.auth.apitokens import ApiTokens
 from apps.auth.config import Settings
+from apps.auth.mail import Mailbox
+from apps.auth.models import Account
 from apps.auth.passwords import Passwords
 from apps.auth.service import Accounts
+from apps.auth.services import Services, assemble
 from apps.auth.store import Accounts as AccountStore
 from apps.auth.store import Sessions
 from apps.auth.tokens import Doorkeeper, Signer
@@ -36,10 +44,18 @@ class CountingHasher(PasswordHasher):
 @dataclass
 class World:
     app: Flask
-    service: Accounts
+    services: Services
     settings: Settings
     hasher: CountingHasher
     databases: Any = field(repr=False)
+
+    @property
+    def service(self) -> Accounts:
+        return self.services.accounts
+
+    @property
+    def mailbox(self) -> Mailbox:
+        return self.services.letters.mailbox
 
     def client(self) -> FlaskClient:
         return self.app.test_client()
@@ -50,6 +66,26 @@ class World:
         answer = post(client, "signup", email=email, password=password)
         assert answer.status_code == 201, answer.text
         return client
+
+    def account(self, email: str = "ada@example.com") -> Account:
+        found = self.service.accounts.by_email(email)
+        assert found is not None
+        return found
+
+    def mails(self) -> list[EmailMessage]:
+        """The mails that wait, delivered now."""
+        delivered: list[EmailMessage] = []
+        self.mailbox.sweep(delivered.append)
+        return delivered
+
+    def link(self) -> str:
+        """The path of the link in the only mail that waits."""
+        [mail] = self.mails()
+        [link] = re.findall(r"http://localhost(/\S+)", mail.get_content())
+        return link
+
+    def link_token(self) -> str:
+        return parse_qs(urlsplit(self.link()).query)["token"][0]
 
 
 def post(client: FlaskClient, command: str, **body: object) -> TestResponse:
@@ -97,17 +133,20 @@ def build() -> Iterator[Callable[..., World]]:
         settings = some_settings(**changes)
         hasher = CountingHasher(time_cost=passes, memory_cost=8, parallelism=1)
         store = databases["auth"]
-        service = Accounts(
-            AccountStore(store),
-            Sessions(store),
-            Signer(settings.jwt_key),
-            settings.verify_email,
-            Passwords(hasher, patience=0.05),
-        )
-        service.accounts.ensure_indexes()
-        service.sessions.ensure_indexes()
-        app = create_app(settings, service, Doorkeeper(service.signer, service.sessions.is_open))
-        return World(app, service, settings, hasher, databases)
+        signer = Signer(settings.jwt_key, settings.jwt_key_previous)
+        accounts, sessions, tokens = AccountStore(store), Sessions(store), ApiTokens(store)
+        mailbox = Mailbox(store, settings.mail_from)
+        for each in (accounts, sessions, tokens, mailbox):
+            each.ensure_indexes()
+        passwords = Passwords(hasher, patience=0.05)
+        service = Accounts(accounts, sessions, tokens, signer, settings.verify_email, passwords)
+        services = assemble(settings, service, mailbox)
+
+        def is_open(key: str, now: datetime) -> bool:
+            return sessions.is_open(key, now) or tokens.is_open(key, now)
+
+        app = create_app(settings, services, Doorkeeper(signer, is_open))
+        return World(app, services, settings, hasher, databases)
 
     yield make
     databases.close()

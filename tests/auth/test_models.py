@@ -7,7 +7,7 @@ import pytest
 
 from apps.auth import models
 from apps.auth.models import Session
-from shared.events import SessionRevoked, UserCreated
+from shared.events import SessionRevoked, UserCreated, UserUpdated
 
 NOW = datetime(2027, 5, 1, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -30,11 +30,21 @@ def test_a_disabled_or_deleted_account_may_not_sign_in(end: str) -> None:
     assert not replace(account, **{end: True}).may_sign_in
 
 
-def test_the_event_of_an_account_tells_neither_address_nor_hash() -> None:
+def test_the_event_of_an_account_tells_no_hash() -> None:
     account, _ = models.register("ada@example.com", "secret hash", verified=True, now=NOW)
     told = models.public_account(account).model_dump_json(by_alias=True)
-    assert "ada" not in told
+    assert "ada@example.com" in told
     assert "secret" not in told
+
+
+def test_the_event_of_a_deleted_account_makes_others_forget_the_address() -> None:
+    account, _ = models.register("ada@example.com", "secret hash", verified=True, now=NOW)
+    gone, event = models.delete(account)
+    assert event is UserUpdated
+    assert models.public_account(gone).deleted
+    assert models.public_account(gone).email is None
+    assert "ada" not in repr(gone)
+    assert models.delete(gone) == (gone, None)
 
 
 def test_a_newer_hash_does_not_undo_a_password_changed_meanwhile() -> None:

@@ -57,7 +57,7 @@ def test_only_open_sessions_of_the_person_count() -> None:
         for user in ("me", "me", "they")
     )
     sessions.aggregates.update(revoked.id, lambda current: models.revoke(current, NOW))
-    assert sessions.open_of("me", NOW) == [mine.id]
+    assert [each.id for each in sessions.open_of("me", NOW)] == [mine.id]
     assert sessions.open_of("me", NOW + LIFETIME) == []
     assert sessions.is_open(theirs.id, NOW)
     assert not sessions.is_open(revoked.id, NOW)

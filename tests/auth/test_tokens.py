@@ -38,7 +38,9 @@ def signed(world: World, claims: dict[str, Any], **header: str) -> str:
 def test_a_token_says_who_where_and_how_long(world: World) -> None:
     client = world.sign_up()
     claims = claims_of(client)
-    assert claims.keys() == {"iss", "aud", "sub", "email", "sid", "iat", "exp"}
+    told = {"iss", "aud", "sub", "email", "verified", "role", "sid", "iat", "exp"}
+    assert claims.keys() == told
+    assert (claims["verified"], claims["role"]) == (True, "user")
     assert claims["sub"] == current(client)["id"]
     assert claims["exp"] - claims["iat"] == 12 * 3600
     assert abs(time.time() - claims["iat"]) < 60

@@ -105,7 +105,7 @@ def test_the_account_page_asks_to_sign_in_and_comes_back(world: World) -> None:
 
 def test_the_account_page_tells_who_and_where(world: World) -> None:
     here = world.sign_up()
-    assert "only here" in here.get("/account").text
+    assert "Only here" in here.get("/account").text
     there = world.client()
     post(there, "signin", email="ada@example.com", password=PASSWORD)
     page = here.get("/account").text
@@ -122,7 +122,7 @@ def test_signing_out_everywhere_else_leaves_this_session(world: World) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (303, "/account")
     page = here.get("/account").text
     assert "Signed out in 2 other places" in page
-    assert "only here" in page
+    assert "Only here" in page
     assert [current(other) for other in others] == [None, None]
     assert current(bystander) is not None
     revoked = world.service.sessions.aggregates.collection.find({"outbox.0": {"$exists": True}})
