@@ -1,0 +1,61 @@
+"""Pages, their fragments, and where a browser goes next."""
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from flask import Response, make_response, redirect, request
+from flask import render_template as render_page
+from jinja2_fragments.flask import render_block
+from werkzeug.wrappers import Response as BaseResponse
+
+
+def wants_fragment() -> bool:
+    """Whether htmx asks for a part of a page rather than for the page."""
+    htmx = request.htmx  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - from htmx-flask
+    return bool(htmx) and not htmx.history_restore_request and not htmx.boosted  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+
+def render(template: str, block: str = "content", status: int = 200, **context: Any) -> Response:
+    """A page, or for htmx only the named block of the same template."""
+    text = (
+        render_block(template, block, **context)
+        if wants_fragment()
+        else render_page(template, **context)
+    )
+    response = make_response(text, status)
+    response.headers["Vary"] = "HX-Request, Cookie"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def see_other(url: str) -> BaseResponse:
+    """Send the browser on after a post, so that reload and back repeat nothing."""
+    if wants_fragment():
+        response = make_response("", 200)
+        response.headers["HX-Redirect"] = url
+        return response
+    return redirect(url, 303)
+
+
+def sign_in_url() -> str:
+    """Where to sign in, and come back to the page that asked for it."""
+    here = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    if wants_fragment():
+        here = current_page()
+    return f"/account/signin?next={quote(here)}"
+
+
+def current_page() -> str:
+    """The path and query of the page that htmx asks from; the start where it names none."""
+    try:
+        current = urlsplit(request.headers.get("HX-Current-URL", "/"))
+    except ValueError:  # not from htmx
+        return "/"
+    return local_path(f"{current.path}?{current.query}".rstrip("?"))
+
+
+def local_path(url: str | None, default: str = "/") -> str:
+    """A path on this site to send somebody to; anything else becomes the default."""
+    if not url or not url.startswith("/") or url.startswith("//") or "\\" in url:
+        return default
+    return url if url.isprintable() else default

@@ -1,0 +1,55 @@
+"""What stands between a request and the views: where it comes from, and what its token is for."""
+
+from collections.abc import Callable, Mapping
+
+from flask import Response, request
+
+from shared import identity
+from shared.config import Settings
+from shared.errors import Forbidden
+from shared.web.refusals import SAFE_METHODS
+
+
+def refuse_other_origins(settings: Settings) -> Callable[[], None]:
+    """A browser says where a request comes from; clients without a browser say nothing."""
+    schemes = ("https",) if settings.secure else ("http", "https")
+
+    def check() -> None:
+        if request.method in SAFE_METHODS or identity.bearer_token(request):
+            return
+        site = request.headers.get("Sec-Fetch-Site")
+        origin = request.headers.get("Origin")
+        if site is not None:
+            allowed = site in {"same-origin", "none"}
+        else:
+            own = {f"{scheme}://{request.host}" for scheme in schemes}
+            allowed = origin is None or origin in own
+        if not allowed:
+            raise Forbidden("This request came from another site")
+
+    return check
+
+
+def refuse_beyond_scope(unsafe: str | None) -> Callable[[], None]:
+    """An API token needs `read` to look at something, and the app's own scope to change it."""
+
+    def check() -> None:
+        user = identity.who() if identity.bearer_token(request) else None
+        if user is None or user.scopes is None:
+            return
+        scope = "read" if request.method in SAFE_METHODS else unsafe
+        if scope not in user.scopes:
+            raise Forbidden(f"This API token lacks the scope {scope}" if scope else None)
+
+    return check
+
+
+def protect(headers: Mapping[str, str]) -> Callable[[Response], Response]:
+    """Give every answer the headers that it has not set itself."""
+
+    def add(response: Response) -> Response:
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    return add
