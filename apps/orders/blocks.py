@@ -189,6 +189,11 @@ class Blocks:
                 return block["taken"][0]["order_id"]
         return None
 
+    def holders(self, block: str) -> list[str]:
+        """The orders that took units of a block."""
+        found = self._blocks.find_one({"_id": block}, {"taken.order_id": 1})
+        return [entry["order_id"] for entry in found["taken"]] if found else []
+
     def stamp(self, block: str, fence: int, values: dict[str, Any]) -> bool:
         """Claim a block for one run of `allot`; False when a newer run has claimed it."""
         new: Document = {"capacity": 0, "available": 0, "taken": [], "rev": 0}

@@ -10,6 +10,7 @@ from shared.events import (
     Event,
     ExpirationComplete,
     OrderCancelled,
+    OrderCompleted,
     OrderCreated,
     OrderEvent,
     PaymentCompleted,
@@ -19,6 +20,8 @@ from shared.events import (
     PaymentRefunded,
     TicketCreated,
     TicketUpdated,
+    UserCreated,
+    UserUpdated,
 )
 from shared.worker import Handlers
 
@@ -68,6 +71,13 @@ class EventHandlers:
                 self.orders.cancel_withdrawn(ticket_id)
             self.orders.allotment.announce(ticket_id)
 
+    def on_counted(self, events: list[OrderEvent]) -> None:
+        """Count the sales again that these orders belong to."""
+        self.orders.sales.count({event.data.id for event in events})
+
+    def on_user(self, event: UserCreated | UserUpdated) -> None:
+        self.orders.people.save(event)
+
     @property
     def table(self) -> Handlers:
         return {
@@ -78,15 +88,23 @@ class EventHandlers:
             PaymentFailed: self.on_payment_failed,
             PaymentRefunded: self.on_payment_refunded,
             ExpirationComplete: self.on_expiration_complete,
+            UserCreated: self.on_user,
+            UserUpdated: self.on_user,
         }
 
     @property
     def replicas(self) -> Handlers:
-        return {TicketCreated: self.rebuild_ticket, TicketUpdated: self.rebuild_ticket}
+        return {
+            TicketCreated: self.rebuild_ticket,
+            TicketUpdated: self.rebuild_ticket,
+            UserCreated: self.on_user,
+            UserUpdated: self.on_user,
+        }
 
 
 # Heard from ourselves, so that an announcement survives a crash between an order and its telling.
 OWN: list[type[Event]] = [OrderCreated, OrderCancelled]
+COUNTED: list[type[Event]] = [OrderCreated, OrderCompleted, OrderCancelled]
 
 
 def _pair(event: PaymentEvent) -> Pair:

@@ -1,5 +1,6 @@
 """Orders: the rules, without any storage."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -18,12 +19,25 @@ from shared.events import (
     PaymentPair,
 )
 
+ONE_EVENING = timedelta(hours=12)  # after which nobody looks for their ticket any more
+
 Status = Literal["created", "awaiting:payment", "complete", "cancelled"]
+Verdict = Literal["Valid", "Refunded", "Cancelled", "Not paid"]
 Reason = Literal["expired", "buyer", "seller", "payment", "refunded"]
 
 
 class OrderPaid(Refused):
     message = "A paid order can't be cancelled"
+
+
+class NotPaid(Refused):
+    status = 404
+    message = "This order is not paid, so there is nothing to print yet"
+
+
+class NoTickets(Refused):
+    status = 404
+    message = "This order was refunded, so its tickets are no longer good"
 
 
 class PaymentInProgress(Refused):
@@ -55,6 +69,7 @@ class Order:
     reason: Reason | None = None
     payment: Pair | None = None
     refunded: int = 0
+    paid_at: datetime | None = None  # not known of what was paid before it was kept
     release_pending: bool | None = None
     key: str | None = None
     key_hash: str | None = None
@@ -63,6 +78,32 @@ class Order:
     def is_open(self) -> bool:
         """Whether it may still be cancelled by its buyer or by the clock."""
         return self.status == "created"
+
+    @property
+    def is_refunded(self) -> bool:
+        """Whether all of its money went back, so that its tickets are good no more."""
+        return self.reason == "refunded" or (self.amount > 0 and self.refunded >= self.amount)
+
+    def verdict(self, unit: int) -> Verdict:
+        """What is to be said of one of its units at the entrance."""
+        if self.status == "cancelled" or unit > self.quantity:
+            return "Refunded" if self.is_refunded else "Cancelled"
+        if self.status != "complete":
+            return "Not paid"
+        return "Refunded" if self.is_refunded else "Valid"
+
+    @property
+    def paid_time(self) -> datetime:
+        return self.paid_at or self.updated_at
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """An order as its buyer looks at it: with the place and the time as they are now."""
+
+    order: Order
+    venue: str | None = None
+    starts_at: datetime | None = None
 
 
 Change = tuple[Order, type[Event] | None]
@@ -141,7 +182,8 @@ def complete(order: Order, pair: Pair, now: datetime) -> Change:
         return announce(order, now)
     if order.status == "complete" or order.payment not in (None, pair):
         return order, None
-    return replace(order, status="complete", payment=pair, updated_at=now), OrderCompleted
+    paid = replace(order, status="complete", payment=pair, paid_at=now, updated_at=now)
+    return paid, OrderCompleted
 
 
 def payment_failed(order: Order, pair: Pair, now: datetime) -> Change:
@@ -171,6 +213,17 @@ def with_key(order: Order, key: str, key_hash: str) -> Order:
 
 def with_blocks(order: Order, blocks: tuple[Units, ...]) -> Order:
     return replace(order, blocks=blocks)
+
+
+def upcoming(purchases: Iterable[Purchase], now: datetime) -> list[Purchase]:
+    """What is not over yet: first what waits for a payment, then by date, then without one."""
+
+    def by_date(one: Purchase) -> tuple[bool, bool, float]:
+        date = one.starts_at.timestamp() if one.starts_at else -one.order.created_at.timestamp()
+        return one.order.status == "complete", one.starts_at is None, date
+
+    coming = [one for one in purchases if not one.starts_at or one.starts_at > now - ONE_EVENING]
+    return sorted(coming, key=by_date)
 
 
 def tombstone(order_id: str, block: str, units: int, now: datetime) -> Order:
@@ -216,6 +269,29 @@ def public(order: Order) -> OrderData:
         and PaymentPair(payment_id=order.payment.payment_id, attempt=order.payment.attempt),
         refunded=order.refunded,
     )
+
+
+def require_paid(order: Order) -> Order:
+    """The order, if it was paid. Raises NotPaid."""
+    if order.status != "complete":
+        raise NotPaid
+    return order
+
+
+def require_tickets(order: Order) -> Order:
+    """The order, if its tickets are good. Raises NotPaid or NoTickets."""
+    if require_paid(order).is_refunded:
+        raise NoTickets
+    return order
+
+
+def require_seller(order: Order | None, user_id: str) -> Order:
+    """The order, if this person sells what was ordered. Raises NotFound or Forbidden."""
+    if order is None:
+        raise NotFound
+    if order.ticket.seller_id != user_id:
+        raise Forbidden("Only who sells this ticket can check it")
+    return order
 
 
 def require_buyer(order: Order | None, user_id: str) -> Order:

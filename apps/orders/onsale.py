@@ -1,8 +1,9 @@
 """What is on sale, as orders knows it, and why somebody gets nothing of it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from shared.errors import Refused
+from shared.errors import Forbidden, NotFound, Refused
 
 
 class TicketReserved(Refused):
@@ -50,10 +51,21 @@ class Ticket:
     reach: int  # blocks that a run may have made, also one that did not come to its end
     rev: int
     allotted: bool
+    venue: str | None = None  # what was stored before it was kept has none, until a resync
+    starts_at: datetime | None = None
 
     def require_on_sale(self) -> None:
         if self.withdrawn:
             raise NotOnSale
+
+
+def require_seller(ticket: Ticket | None, user_id: str) -> Ticket:
+    """The ticket, if this person sells it. Raises NotFound or Forbidden."""
+    if ticket is None:
+        raise NotFound
+    if ticket.user_id != user_id:
+        raise Forbidden("Somebody else sells this ticket")
+    return ticket
 
 
 def refusal(ticket: Ticket, left: int, wanted: int) -> Refused:

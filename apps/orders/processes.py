@@ -7,6 +7,8 @@ from apps.orders import create_app, handlers, models
 from apps.orders.allotment import Allotment
 from apps.orders.blocks import Blocks
 from apps.orders.config import Settings
+from apps.orders.people import People
+from apps.orders.sales import Sales
 from apps.orders.service import Orders
 from apps.orders.store import Orders as Store
 from apps.orders.store import Tickets, availability
@@ -19,6 +21,7 @@ from shared.upkeep import Announce, Upkeep
 from shared.worker import Job, Worker, batch_consumer, consumer
 
 COALESCE = 0.05  # seconds; what changes of one ticket meanwhile is announced once
+COUNT = 0.3  # seconds; orders that a block got meanwhile are counted once
 
 
 if TYPE_CHECKING:
@@ -29,7 +32,8 @@ def orders(settings: Settings, store: Database, relay: Relay | None) -> Orders:
     tickets, blocks = Tickets(store), Blocks(store, settings.block_size)
     allotment = Allotment(tickets, blocks, availability(store, relay))
     hold = timedelta(seconds=settings.hold_seconds)
-    return Orders(Store(store, relay), tickets, blocks, allotment, hold)
+    kept = Store(store, relay)
+    return Orders(kept, tickets, blocks, allotment, hold, Sales(store, kept, blocks), People(store))
 
 
 def web() -> "Flask":
@@ -66,11 +70,13 @@ def worker() -> Worker:
         [
             consumer("orders", events.table),
             batch_consumer("orders-availability", handlers.OWN, events.on_own_orders, COALESCE),
+            batch_consumer("orders-sales", handlers.COUNTED, events.on_counted, COUNT),
         ],
         [
             Job("outbox", 1.0, lambda: process.sweep(service.aggregates)),
             Job("expired", 2.0, service.sweep_expired),
             Job("unreleased", 5.0, service.sweep_unreleased),
+            Job("sales", 1.0, lambda: service.sales.add_up(process.bus.tell)),
             Job("unfinished", 5.0, service.sweep_unfinished),
             Job("unallotted", 5.0, service.sweep_unallotted),
             Job("orphans", 10.0, service.sweep_orphans),

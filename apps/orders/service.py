@@ -10,7 +10,10 @@ from apps.orders import models
 from apps.orders.allotment import Allotment
 from apps.orders.blocks import Blocks
 from apps.orders.desk import Desk
-from apps.orders.models import Order, Pair, Reason
+from apps.orders.models import Order, Pair, Purchase, Reason
+from apps.orders.people import People
+from apps.orders.sales import Sales
+from apps.orders.sellers import Sellers
 from apps.orders.store import Orders as Store
 from apps.orders.store import Tickets
 from apps.orders.units import ticket_of
@@ -36,6 +39,8 @@ class Orders:
     blocks: Blocks
     allotment: Allotment
     hold: timedelta
+    sales: Sales
+    people: People
     clock: "Clock" = field(default_factory=lambda: Clock())
 
     def __post_init__(self) -> None:
@@ -47,6 +52,7 @@ class Orders:
             self.hold,
             lambda: self.clock.now(),
         )
+        self.sellers = Sellers(self.tickets, self.allotment.announced, self.sales, self.people)
         self._scanned_until = LONG_AGO
         self._scanned_all: datetime | None = None
 
@@ -60,6 +66,7 @@ class Orders:
         self.tickets.ensure_indexes()
         self.blocks.ensure_indexes()
         self.allotment.announced.ensure_indexes()
+        self.sales.ensure_indexes()
 
     # --- what buyers do ---------------------------------------------------------------------------
 
@@ -70,6 +77,45 @@ class Orders:
     def get(self, user: User, order_id: str) -> Order:
         """The buyer's order. Raises NotFound or Forbidden."""
         return models.require_buyer(self.store.aggregates.find(order_id), user.id)
+
+    def purchase(self, user: User, order_id: str) -> Purchase:
+        """The buyer's order with its place and time. Raises NotFound or Forbidden."""
+        return self.with_places([self.get(user, order_id)])[0]
+
+    def with_places(self, orders: list[Order]) -> list[Purchase]:
+        """A ticket's place and time may change after the sale, so they are never kept with it."""
+        tickets = self.tickets.find_all({order.ticket.id for order in orders})
+        known = [(order, tickets.get(order.ticket.id)) for order in orders]
+        return [
+            Purchase(order, ticket and ticket.venue, ticket and ticket.starts_at)
+            for order, ticket in known
+        ]
+
+    def is_late(self, order: Order) -> bool:
+        """Whether its time has passed, and only the sweep has not come by yet."""
+        return order.is_open and order.expires_at <= self.clock.now()
+
+    def tickets_of(self, user: User, order_id: str) -> Purchase:
+        """The buyer's paid order with good tickets. Raises NotPaid or NoTickets."""
+        purchase = self.purchase(user, order_id)
+        models.require_tickets(purchase.order)
+        return purchase
+
+    def receipt_of(self, user: User, order_id: str) -> Purchase:
+        """The buyer's paid order. Raises NotPaid."""
+        purchase = self.purchase(user, order_id)
+        models.require_paid(purchase.order)
+        return purchase
+
+    def checked(self, user: User, order_id: str) -> Purchase:
+        """An order of which somebody shows a ticket, for its seller. Raises Forbidden."""
+        order = models.require_seller(self.store.aggregates.find(order_id), user.id)
+        return self.with_places([order])[0]
+
+    def upcoming(self, user: User) -> list[Purchase]:
+        """What a person still has to pay, then where they will go, the soonest first."""
+        live = [order for order in self.store.live_of_user(user.id) if not order.is_refunded]
+        return models.upcoming(self.with_places(live), self.clock.now())
 
     def of_user(self, user: User, after: tuple[datetime, str] | None, limit: int) -> list[Order]:
         return self.store.of_user(user.id, after, limit)

@@ -18,6 +18,8 @@ from shared.outbox import Aggregates
 from shared.relay import Relay
 
 SWEEP = 500  # documents that one round of a sweep takes on
+RECENT = 500  # orders of a person that are looked at for what is coming up
+SELLS = 2_000  # tickets of one seller that are counted together
 
 
 class Orders:
@@ -51,6 +53,16 @@ class Orders:
             older = (o for o in orders if not after or (o.created_at, o.id) < after)
             return list(islice(older, limit))
 
+    def live_of_user(self, user_id: str) -> list[Order]:
+        """The latest of a person's orders that are not cancelled."""
+        orders = self.of_user(user_id, None, RECENT)
+        return [order for order in orders if order.status != "cancelled"]
+
+    def read(self, ids: Iterable[str]) -> list[Order]:
+        """Those of these orders that exist."""
+        found = self._orders.find({"_id": {"$in": list(ids)}})
+        return [self.aggregates.load(document) for document in found]
+
     def overdue(self, now: datetime) -> list[str]:
         """Unpaid orders whose time has passed."""
         return self._ids({"status": "created", "expires_at": {"$lte": now}})
@@ -83,10 +95,20 @@ class Tickets:
 
     def ensure_indexes(self) -> None:
         self._tickets.create_index("unallotted", sparse=True)
+        self._tickets.create_index("user_id")
 
     def find(self, ticket_id: str) -> Ticket | None:
         found = self._tickets.find_one({"_id": ticket_id})
         return None if found is None else _ticket(found)
+
+    def find_all(self, ids: Iterable[str]) -> dict[str, Ticket]:
+        """Those of these tickets that are known, by their ids."""
+        found = self._tickets.find({"_id": {"$in": list(ids)}})
+        return {document["_id"]: _ticket(document) for document in found}
+
+    def of_seller(self, user_id: str) -> list[Ticket]:
+        """What a person has put on sale, also what they withdrew."""
+        return [_ticket(found) for found in self._tickets.find({"user_id": user_id}).limit(SELLS)]
 
     def save(self, event: TicketCreated | TicketUpdated, *, rebuild: bool = False) -> Ticket:
         """Store the event's data if it is newer than what is here; the ticket as it is then.
@@ -98,7 +120,16 @@ class Tickets:
             "epoch": event.epoch,
             "version": event.version,
             **data.model_dump(
-                include={"user_id", "title", "unit_amount", "currency", "quantity", "withdrawn"}
+                include={
+                    "user_id",
+                    "title",
+                    "unit_amount",
+                    "currency",
+                    "quantity",
+                    "withdrawn",
+                    "venue",
+                    "starts_at",
+                }
             ),
             "unallotted": True,
         }
@@ -164,7 +195,7 @@ def _public_availability(of: Availability) -> AvailabilityData:
 
 
 def _ticket(found: Document) -> Ticket:
-    names = Ticket.__dataclass_fields__.keys() - {"id", "allotted"}
+    names = Ticket.__dataclass_fields__.keys() & found.keys()
     return Ticket(
         id=found["_id"],
         allotted="unallotted" not in found,

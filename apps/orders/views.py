@@ -1,14 +1,25 @@
-"""The pages."""
+"""The pages of buyers: what they ordered, and one order until it is theirs."""
 
-from flask import Blueprint, Response, request
+from typing import Annotated, Literal
+
+from flask import Blueprint, Response, current_app, request
+from pydantic import Field
 from werkzeug.wrappers import Response as BaseResponse
 
 from apps.orders.api import OrderIn, PageIn, page, service
+from apps.orders.models import Purchase
 from shared import web
+from shared.fields import Input, Whole
 from shared.identity import require_user
-from shared.paging import next_url
+from shared.paging import Cursors, next_url
 
 blueprint = Blueprint("views", __name__, template_folder="templates")
+
+
+class ListIn(Input):
+    show: Literal["upcoming", "all"] = "upcoming"
+    limit: Annotated[Whole, Field(ge=1, le=100)] = 24
+    after: str | None = None
 
 
 @blueprint.before_request
@@ -18,9 +29,29 @@ def only_for_people_signed_in() -> None:
 
 @blueprint.get("/orders")
 def index() -> Response:
-    orders, following = page(web.query(PageIn))
+    wanted = web.query(ListIn)
+    purchases, following = _history(wanted) if wanted.show == "all" else _upcoming(wanted)
     link = next_url(following) if following else None
-    return web.render("orders/index.html", orders=orders, next_link=link)
+    return web.render(
+        "orders/index.html",
+        block="orders",
+        purchases=purchases,
+        next_link=link,
+        show=wanted.show,
+    )
+
+
+def _history(wanted: ListIn) -> tuple[list[Purchase], str | None]:
+    orders, following = page(PageIn(limit=wanted.limit, after=wanted.after))
+    return service().with_places(orders), following
+
+
+def _upcoming(wanted: ListIn) -> tuple[list[Purchase], str | None]:
+    cursors = Cursors(str(current_app.secret_key), "upcoming")
+    (start,) = cursors.read(wanted.after) or [0]
+    purchases = service().upcoming(require_user())
+    end = start + wanted.limit
+    return purchases[start:end], cursors.make([end]) if len(purchases) > end else None
 
 
 @blueprint.post("/orders")
@@ -37,10 +68,21 @@ def create() -> BaseResponse:
 
 @blueprint.get("/orders/<order_id>")
 def show(order_id: str) -> BaseResponse:
-    order = service().get(require_user(), web.require_id(order_id))
-    if web.wants_fragment() and request.args.get("version") == str(order.version):
+    purchase = service().purchase(require_user(), web.require_id(order_id))
+    order, late = purchase.order, service().is_late(purchase.order)
+    known = (request.args.get("version"), request.args.get("late") == "1")
+    asks_for_news = web.wants_fragment() and known[0] is not None
+    if asks_for_news and known == (str(order.version), late):
         return Response(status=204)  # the open page is still true
-    return web.render("orders/order.html", block="order", order=order)
+    return web.render(
+        "orders/order.html",
+        block="order",
+        purchase=purchase,
+        order=order,
+        late=late,
+        spoken=asks_for_news,
+        key=web.new_key(),
+    )
 
 
 @blueprint.post("/orders/<order_id>/cancel")

@@ -10,17 +10,16 @@ if TYPE_CHECKING:
 
     from shared.identity import Identity
 
-STRIPE_PAGES = "https://hooks.stripe.com"  # where banks ask their customers
-
 
 def create_app(settings: Settings, service: Payments, person: "Identity") -> "Flask":
     # Imported here, because a worker has no use for the web and saves its memory.
     from apps.payments import api, views
     from shared import openapi, web
 
-    bank = settings.stripe_api_base or STRIPE_PAGES
+    bank = settings.stripe_api_base or views.STRIPE_PAGES
     app = web.create(__name__, "/payments", settings, person, form_targets=bank)
     app.extensions["service"] = service
+    app.extensions["settings"] = settings
     app.register_blueprint(api.blueprint)
     app.register_blueprint(views.blueprint)
     openapi.init_app(app, "/api/payments", "Payments")

@@ -1,12 +1,14 @@
 """The pages: the card form, which the order's page embeds, and the way back from the bank."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from pydantic import Field
 from werkzeug.wrappers import Response as BaseResponse
 
 from apps.payments.api import PaymentIn, service
+from apps.payments.config import Settings
 from apps.payments.models import Payment
 from shared import web
 from shared.errors import FieldError, Refused
@@ -14,6 +16,12 @@ from shared.fields import Input, Text
 from shared.identity import require_user
 
 blueprint = Blueprint("views", __name__, template_folder="templates")
+
+PAYABLE = ("new", "declined", "failed")
+TRY_AGAIN = (400, 422)  # declined, not payable, or a form of earlier with another card
+STRIPE_JS = "https://js.stripe.com https://*.js.stripe.com"
+STRIPE_API = "https://api.stripe.com"
+STRIPE_PAGES = "https://hooks.stripe.com"  # where banks ask their customers
 
 
 class OrderIn(Input):
@@ -38,11 +46,13 @@ def create() -> BaseResponse:
     try:
         payment = service().pay(user, order_id, wanted.method, web.idempotency_key())
     except Refused as refused:
-        if refused.status != 400:
+        if refused.status not in TRY_AGAIN:
             raise
         return _form(service().wait_for(user, order_id), refused.errors, refused.status)
     if payment.status == "requires_action" and payment.intent and payment.intent.redirect_url:
         return web.see_other(payment.intent.redirect_url)
+    if _embedded():  # the order's page goes on by itself
+        return _form(payment)
     return web.see_other(f"/orders/{order_id}")
 
 
@@ -57,12 +67,27 @@ def back(order_id: str) -> BaseResponse:
 
 
 def _form(payment: Payment, errors: list[FieldError] | None = None, status: int = 200) -> Response:
-    return web.render(
+    settings: Settings = current_app.extensions["settings"]
+    response = web.render(
         "payments/new.html",
         block="form",
         status=status,
         payment=payment,
+        payable=payment.order.status != "cancelled" and payment.status in PAYABLE,
         errors=errors or [],
-        method=request.form.get("token", ""),
         key=web.new_key(),
+        card_form=settings.card_form,
+        stripe_key=settings.stripe_publishable_key,
+        embedded=_embedded(),
     )
+    if settings.card_form == "element":
+        response.headers["Content-Security-Policy"] = web.content_policy(
+            STRIPE_PAGES, script=STRIPE_JS, frame=f"{STRIPE_JS} {STRIPE_PAGES}", connect=STRIPE_API
+        )
+    return response
+
+
+def _embedded() -> bool:
+    """Whether the form stands in the order's page, which goes on by itself once it is paid."""
+    current = urlsplit(request.headers.get("HX-Current-URL", ""))
+    return web.wants_fragment() and current.path.startswith("/orders/")

@@ -27,6 +27,7 @@ class Card:
     decline: Decline | None = None
     authenticate: bool = False
     capture_refused: bool = False
+    seconds: float = 0  # that its bank takes to answer
     brand: str = "visa"
 
     @property
@@ -82,8 +83,9 @@ CARDS = (
         NO_FUNDS,
         authenticate=True,
     ),
-    # Stripe has no card whose capture fails; this one is ours.
+    # Stripe has no card whose capture fails, and none whose bank is slow; these are ours.
     Card("4000009999990008", ("captureRefused",), capture_refused=True),
+    Card("4000009999990016", ("slow",), seconds=4),
 )
 BY_KEY = {card.key: card for card in CARDS}
 BY_NUMBER = {card.number: card for card in CARDS}
@@ -93,6 +95,15 @@ BY_TOKEN = {f"tok_{name}": card for card in CARDS for name in card.names}
 
 def of(method: Json) -> Card:
     return BY_KEY[method["card"]["fingerprint"]]
+
+
+def seconds(given: Json) -> float:
+    """How long the bank of the card in a request takes, where the request names it at once."""
+    try:
+        card = BY_TOKEN.get(given["payment_method_data"]["card"]["token"])
+    except (LookupError, TypeError):
+        card = BY_PAYMENT_METHOD.get(given.get("payment_method", ""))
+    return card.seconds if card else 0
 
 
 def from_details(given: Json) -> Card:

@@ -102,11 +102,12 @@ class Controls:
                     self.faults.remove(fault)
             return fault
 
-    def be_slow(self, fault: Fault) -> None:
+    def wait(self, seconds: float) -> None:
+        """Be slow; a reset ends it."""
         with self._lock:
             released = self._released
             self.waiting += 1
-        released.wait(fault.seconds)
+        released.wait(seconds)
         with self._lock:
             self.waiting -= 1
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dev.stripe import params
+from dev.stripe import cards, params
 from dev.stripe.api import EXPAND, Endpoint
 from dev.stripe.control import Controls, Fault
 from dev.stripe.errors import ApiError, CardError, Json, server_error
@@ -49,6 +49,8 @@ class Gate:
         request = keyed(call.key, call.path, call.given) if call.key else None
         try:
             with self.in_flight.claim(request):
+                if call.path.endswith("/confirm"):
+                    self.controls.wait(cards.seconds(call.given))
                 early = self._strike(fault, "before", None)
                 reply = early or self._execute(call, request, fault)
         except ApiError as error:
@@ -67,7 +69,7 @@ class Gate:
         if fault is None or fault.when != when:
             return None
         if fault.kind == "slow":
-            self.controls.be_slow(fault)
+            self.controls.wait(fault.seconds)
             return None
         if fault.stored:
             return reply

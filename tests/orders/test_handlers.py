@@ -20,6 +20,8 @@ from shared.events import (
     PaymentRefunded,
     TicketCreated,
     TicketUpdated,
+    UserCreated,
+    UserUpdated,
 )
 from tests.orders.world import (
     HOLD,
@@ -63,8 +65,11 @@ def test_what_is_heard() -> None:
         PaymentFailed,
         PaymentRefunded,
         ExpirationComplete,
+        UserCreated,
+        UserUpdated,
     }
     assert set(handlers.OWN) == {OrderCreated, OrderCancelled}
+    assert set(handlers.COUNTED) == {OrderCreated, OrderCompleted, OrderCancelled}
 
 
 def test_a_sale(memory: World) -> None:

@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from apps.payments.config import Settings
 from tests.payments.market import ORDER
 from tests.payments.shop import CONFIRM, INTENTS, Site
 
@@ -20,7 +22,7 @@ def send(site: Site, card: str = "visa", headers: Any = None, **more: str) -> An
 def test_the_form_is_real_and_has_a_key(site: Site) -> None:
     page = site.buyer.get(f"/payments/new?order={ORDER}")
     assert page.status_code == 200
-    assert '<form class="form" action="/payments" method="post"' in page.text
+    assert '<form class="form cards-to-try" action="/payments" method="post"' in page.text
     assert "39.00 USD" in page.text
     keys = re.findall(r'name="idempotencyKey" value="([^"]{16,})"', page.text)
     again = site.buyer.get(f"/payments/new?order={ORDER}")
@@ -53,7 +55,7 @@ def test_a_declined_card_shows_the_form_again_with_the_reason(
     answer = send(site, "chargeDeclinedInsufficientFunds", headers)
     assert answer.status_code == 400
     assert "Your card has insufficient funds" in answer.text
-    assert '<option value="tok_chargeDeclinedInsufficientFunds" selected>' in answer.text
+    assert '<form class="form' in answer.text
     assert ("<html" in answer.text) == (not headers)
 
 
@@ -90,7 +92,7 @@ def test_who_fails_at_the_bank_gets_the_form_again(site: Site) -> None:
     answer = site.buyer.get(f"/payments/return/{ORDER}?redirect_status=succeeded")
     assert answer.status_code == 400
     assert "failed authentication" in answer.text
-    assert '<form class="form"' in answer.text
+    assert '<form class="form' in answer.text
 
 
 def test_who_comes_back_without_an_answer_waits_at_the_order(site: Site) -> None:
@@ -112,7 +114,7 @@ def test_a_cancelled_order_shows_no_form(site: Site) -> None:
     answer = send(site)
     assert answer.status_code == 400
     assert "This order was cancelled" in answer.text
-    assert '<form class="form"' not in answer.text
+    assert '<form class="form' not in answer.text
 
 
 def test_stripe_away_is_said(site: Site) -> None:
@@ -152,3 +154,90 @@ def test_a_form_may_only_lead_to_this_site_and_to_the_bank(site: Site) -> None:
     assert f"form-action 'self' {site.shop.emulator.url}" in policy
     assert policy.count(site.shop.emulator.url) == 1
     assert "script-src 'self';" in policy
+
+
+# --- in the page of the order ---------------------------------------------------------------------
+
+
+IN_ORDER = {**HTMX, "HX-Current-URL": f"http://shop.test{ORDER_PAGE}"}
+
+
+def test_in_the_page_of_the_order_the_form_becomes_the_wait(site: Site) -> None:
+    answer = send(site, headers=IN_ORDER)
+    assert answer.status_code == 200
+    assert "HX-Redirect" not in answer.headers
+    assert "Confirming your payment" in answer.text
+    assert f'hx-get="{ORDER_PAGE}?version=0" hx-target="#order"' in answer.text
+    assert site.shop.payment().status == "authorized"
+
+
+def test_elsewhere_nothing_asks_for_a_page_that_is_not_there(site: Site) -> None:
+    send(site)
+    page = site.buyer.get(f"/payments/new?order={ORDER}")
+    assert "Confirming your payment" in page.text
+    assert 'hx-target="#order"' not in page.text
+
+
+def test_another_card_in_a_form_of_earlier_gets_a_new_form(site: Site) -> None:
+    key = "k" * 20
+    send(site, "chargeDeclined", idempotencyKey=key)
+    answer = send(site, "visa", idempotencyKey=key)
+    assert answer.status_code == 422
+    assert '<form class="form' in answer.text
+    assert f'value="{key}"' not in answer.text
+    assert len(site.shop.payment().attempts) == 1
+
+
+# --- with a key of the real Stripe ----------------------------------------------------------------
+
+
+@pytest.fixture
+def real(site: Site) -> Site:
+    """The pages as they are with a Stripe behind them; the service keeps to the emulator."""
+    settings = site.app.extensions["settings"]
+    keys = {"stripe_api_base": "", "stripe_publishable_key": "pk_test_x"}
+    site.app.extensions["settings"] = settings.model_copy(update=keys)
+    return site
+
+
+def test_stripes_own_form_is_on_the_payment_page_alone(real: Site) -> None:
+    page = real.buyer.get(f"/payments/new?order={ORDER}")
+    assert 'data-stripe-key="pk_test_x"' in page.text
+    assert 'data-amount="3900" data-currency="usd"' in page.text
+    assert '<script src="https://js.stripe.com/v3/" defer></script>' in page.text
+    assert "tok_" not in page.text
+    rules = dict(rule.split(" ", 1) for rule in page.headers["Content-Security-Policy"].split("; "))
+    assert rules["script-src"] == "'self' https://js.stripe.com https://*.js.stripe.com"
+    assert rules["connect-src"] == "'self' https://api.stripe.com"
+    assert "https://hooks.stripe.com" in rules["frame-src"]
+    assert rules["form-action"] == "'self' https://hooks.stripe.com"
+    assert "'unsafe" not in page.headers["Content-Security-Policy"]
+
+
+def test_in_the_page_of_the_order_there_is_a_link_to_it(real: Site) -> None:
+    fragment = real.buyer.get(f"/payments/new?order={ORDER}", headers=IN_ORDER)
+    assert f'href="/payments/new?order={ORDER}"' in fragment.text
+    assert "<form" not in fragment.text
+
+
+def test_what_its_form_sends_is_paid_by_the_same_code(real: Site) -> None:
+    form = {"orderId": ORDER, "paymentMethod": "pm_card_visa", "idempotencyKey": "k" * 20}
+    answers = [real.buyer.post("/payments", data=form) for _ in range(2)]
+    assert [(a.status_code, a.location) for a in answers] == [(303, ORDER_PAGE)] * 2
+    assert len(real.shop.payment().attempts) == 1
+
+
+def test_a_declined_payment_method_shows_its_form_again(real: Site) -> None:
+    form = {"orderId": ORDER, "paymentMethod": "pm_card_chargeDeclined"}
+    answer = real.buyer.post("/payments", data=form)
+    assert answer.status_code == 400
+    assert "Your card was declined" in answer.text
+    assert "js.stripe.com" in answer.headers["Content-Security-Policy"]
+    assert 'name="paymentMethod" value=""' in answer.text
+
+
+def test_without_a_form_of_stripes_a_live_key_is_refused(site: Site) -> None:
+    known = site.app.extensions["settings"].model_dump()
+    live = {"stripe_key": "sk_live_x", "stripe_publishable_key": ""}
+    with pytest.raises(ValidationError, match="STRIPE_PUBLISHABLE_KEY"):
+        Settings(**{**known, **live})

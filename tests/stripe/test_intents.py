@@ -1,7 +1,11 @@
 """PaymentIntents of the emulator, through Stripe's own client."""
 
+import threading
+
 import pytest
 import stripe
+
+from tests.stripe.emulator import wait_for
 
 DECLINES = {
     "pm_card_chargeDeclined": ("card_declined", "generic_decline"),
@@ -270,3 +274,21 @@ def test_expanding(payments):
     assert listed.data[0].latest_charge.amount_captured == 1000
     with pytest.raises(stripe.InvalidRequestError, match="cannot be expanded"):
         payments.api.retrieve(intent.id, {"expand": ["status"]})
+
+
+def test_the_bank_of_the_slow_card_takes_its_time(emulator, payments):
+    """Only as long as the test lets it: a reset ends every wait."""
+    intent = payments.created()
+    outcome = []
+    card = {"type": "card", "card": {"token": "tok_slow"}}
+
+    def confirm():
+        outcome.append(payments.api.confirm(intent.id, {"payment_method_data": card}).status)
+
+    buyer = threading.Thread(target=confirm)
+    buyer.start()
+    wait_for(lambda: emulator.state()["waiting"] == 1, "the bank to think")
+    assert payments.api.retrieve(intent.id).status == "requires_payment_method"
+    emulator.control(reset="behaviour")
+    buyer.join(10)
+    assert outcome == ["requires_capture"]

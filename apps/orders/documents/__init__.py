@@ -1,0 +1,1 @@
+"""What buyers take with them: tickets with their codes, receipts, and dates for calendars."""

@@ -1,0 +1,133 @@
+"""What sellers see of their sales, kept ready so that looking at it reads little.
+
+Orders are counted by the block that they took their first unit from: at most a hundred of them. A
+ticket's tally is the sum of its blocks. Both are made anew from what is true rather than changed
+by a difference, so that an event may come twice or late; `rev` makes whoever read too early read
+again.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import TypeAdapter
+from pymongo.errors import DuplicateKeyError
+
+from apps.orders import counts
+from apps.orders.blocks import Blocks
+from apps.orders.counts import Count
+from apps.orders.models import Order
+from apps.orders.store import SWEEP
+from apps.orders.store import Orders as Store
+from apps.orders.units import block_id, ticket_of
+from shared.bus import Tell
+from shared.mongo import Document, Documents
+from shared.mongo import Store as Database
+from shared.worker import for_each
+
+_ADAPTER = TypeAdapter(Count)
+
+
+class Sales:
+    def __init__(self, database: Database, orders: Store, blocks: Blocks) -> None:
+        self._orders, self._blocks = orders, blocks
+        self._shelves = database["shelves"]
+        self._tallies = database["tallies"]
+
+    def ensure_indexes(self) -> None:
+        self._shelves.create_index("ticket_id")
+        self._tallies.create_index("seller_id")
+        self._tallies.create_index("due", sparse=True)
+
+    # --- counting ---------------------------------------------------------------------------------
+
+    def count(self, order_ids: Iterable[str]) -> None:
+        """Count the blocks again that some orders belong to."""
+        sellers = {
+            order.blocks[0].block: order.ticket.seller_id
+            for order in self._orders.read(order_ids)
+            if order.blocks and order.ticket.seller_id
+        }
+        for block in sellers:
+            self._count_block(block)
+        for ticket_id, seller in {ticket_of(b): seller for b, seller in sellers.items()}.items():
+            self._require_sum(ticket_id, seller)
+
+    def _count_block(self, block: str) -> None:
+        while True:
+            rev = _rev(self._shelves, block)
+            counted = counts.count(self.orders_of(block))
+            state = {"ticket_id": ticket_of(block), **_ADAPTER.dump_python(counted)}
+            if _write(self._shelves, block, rev, {"$set": state}):
+                return
+
+    def orders_of(self, block: str) -> list[Order]:
+        """The orders that are counted with a block: those that took their first unit there."""
+        orders = self._orders.read(self._blocks.holders(block))
+        return [order for order in orders if order.blocks and order.blocks[0].block == block]
+
+    def _require_sum(self, ticket_id: str, seller_id: str) -> None:
+        """Ask for a new sum, also of whoever is just adding up what was true before."""
+        change: Document = {"$set": {"seller_id": seller_id, "due": True}, "$inc": {"rev": 1}}
+        self._tallies.update_one({"_id": ticket_id}, change, upsert=True)
+
+    def add_up(self, tell: Tell) -> None:
+        """Sum up the tickets of which something was counted, and let their sellers' pages know."""
+        due = self._tallies.find({"due": True}, {"seller_id": 1}).limit(SWEEP)
+        sellers = {found["_id"]: found["seller_id"] for found in due}
+
+        def add(ticket_id: str) -> None:
+            self._add_up(ticket_id)
+            tell("sales", sellers[ticket_id])
+
+        for_each(sellers, add)
+
+    def _add_up(self, ticket_id: str) -> None:
+        rev = _rev(self._tallies, ticket_id)
+        found = list(self._shelves.find({"ticket_id": ticket_id}))
+        shelves = {int(shelf["_id"].partition(":")[2]): _count(shelf) for shelf in found}
+        state: dict[str, Any] = _ADAPTER.dump_python(counts.total(shelves.values()))
+        state["shelves"] = sorted(n for n, one in shelves.items() if one.orders)
+        _write(self._tallies, ticket_id, rev, {"$set": state, "$unset": {"due": ""}})
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def of_seller(self, user_id: str) -> dict[str, Count]:
+        """The tally of each ticket that a person sells, where there is one."""
+        found = self._tallies.find({"seller_id": user_id}, {"shelves": 0})
+        return {tally["_id"]: _count(tally) for tally in found}
+
+    def of_ticket(self, ticket_id: str) -> Count:
+        found = self._tallies.find_one({"_id": ticket_id})
+        return _count(found) if found else Count()
+
+    def blocks_of(self, ticket_id: str) -> list[str]:
+        """The blocks of which something was sold, the latest first."""
+        found = self._tallies.find_one({"_id": ticket_id}, {"shelves": 1}) or {}
+        return [block_id(ticket_id, number) for number in reversed(found.get("shelves", []))]
+
+    def buyers(self, block: str) -> list[Order]:
+        """The paid orders of a block, the latest first."""
+        paid = (order for order in self.orders_of(block) if order.status == "complete")
+        return sorted(paid, key=lambda order: (order.paid_time, order.id), reverse=True)
+
+
+def _rev(collection: Documents, key: str) -> int | None:
+    found = collection.find_one({"_id": key}, {"rev": 1})
+    return None if found is None else found["rev"]
+
+
+def _write(collection: Documents, key: str, rev: int | None, change: Document) -> bool:
+    """Make a change, unless somebody else made one since `rev` was read."""
+    if rev is None:
+        try:
+            collection.insert_one({"_id": key, "rev": 0, **change["$set"]})
+        except DuplicateKeyError:
+            return False
+        return True
+    guarded = {**change, "$inc": {"rev": 1}}
+    return bool(collection.update_one({"_id": key, "rev": rev}, guarded).modified_count)
+
+
+def _count(found: Document) -> Count:
+    names = Count.__dataclass_fields__.keys() & found.keys()
+    return Count(**{name: found[name] for name in names})
