@@ -24,6 +24,11 @@ MINIMUM = {"usd": 50, "eur": 50, "gbp": 30, "chf": 50, "cad": 50, "aud": 50, "jp
 NO_DECIMALS = {"jpy"}
 LARGEST = 99_999_999  # Stripe's largest charge in minor units
 _DIGITS = 20  # before or after the point of a number; more can't be an amount
+_LARGEST_WHOLE = 2**63 - 1  # what a database keeps
+# Of the control characters, people type tabs and ends of lines.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# Ends of lines, and marks by which a text shows other letters than it has.
+_BEYOND_A_LINE = re.compile(r"[\t\n\r\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class Input(BaseModel):
@@ -50,11 +55,25 @@ def _text(value: Any) -> Any:
     return value
 
 
+def _without_control_characters(value: str) -> str:
+    if _CONTROL.search(value):
+        raise PydanticCustomError("text", "must not contain control characters")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if _BEYOND_A_LINE.search(value):
+        raise PydanticCustomError("text", "must be one line that reads in one direction")
+    return value
+
+
 def _whole(value: Any, info: ValidationInfo) -> Any:
-    if is_form(info) and isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
+    if is_form(info) and isinstance(value, str) and re.fullmatch(r"\s*\d{1,30}\s*", value):
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise PydanticCustomError("whole", "must be a whole number")
+    if abs(value) > _LARGEST_WHOLE:
+        raise PydanticCustomError("whole", "is out of range")
     return value
 
 
@@ -79,6 +98,9 @@ def _finite(value: Decimal) -> Decimal:
     # An exponent beyond all amounts would make arithmetic raise, or take for ever.
     if abs(value.adjusted()) > _DIGITS:
         raise PydanticCustomError("number", "is out of range")
+    # Arithmetic rounds after 28 digits, so that more could hide behind a smaller number.
+    if len(value.as_tuple().digits) > _DIGITS:
+        raise PydanticCustomError("number", "has too many digits")
     return value
 
 
@@ -94,7 +116,10 @@ def _moment(value: Any, info: ValidationInfo) -> Any:
 
 
 Exact = Annotated[str, BeforeValidator(_text)]  # such as a password: spaces at its ends count
-Text = Annotated[Exact, StringConstraints(strip_whitespace=True)]
+Text = Annotated[
+    Exact, StringConstraints(strip_whitespace=True), AfterValidator(_without_control_characters)
+]
+Line = Annotated[Text, AfterValidator(_one_line)]  # such as a name, which stands in other texts
 Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[
     Decimal,

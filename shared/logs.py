@@ -1,6 +1,7 @@
 """Structured logs and the trace that connects a request with the events that follow from it."""
 
 import logging
+import re
 import secrets
 import sys
 from collections.abc import Generator
@@ -11,6 +12,7 @@ import structlog
 
 _traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 
+_TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -49,7 +51,9 @@ def current_trace() -> str:
 @contextmanager
 def trace(traceparent: str | None) -> Generator[None, None, None]:
     """Do work under the given trace, so that its logs and events carry it on."""
-    value = traceparent if traceparent and len(traceparent) == 55 else current_trace()
+    # Anybody can send one; it is written into logs and events, so it must be one.
+    known = traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else ""
+    value = known or current_trace()
     token = _traceparent.set(value)
     with structlog.contextvars.bound_contextvars(trace_id=value[3:35]):
         try:

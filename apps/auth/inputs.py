@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from pydantic_core import PydanticCustomError
 
 from apps.auth.apitokens import LONGEST_DAYS, SCOPES
-from shared.fields import Exact, IfGiven, Input, Text, Whole, is_form
+from shared.fields import Exact, IfGiven, Input, Line, Text, Whole, is_form
 
 LONGEST_EMAIL = 254  # characters, RFC 5321
 LONGEST_LOCAL = 64
@@ -114,7 +114,7 @@ def _scopes(value: Any, info: ValidationInfo) -> tuple[str, ...]:
 
 
 class NewToken(Input):
-    name: Annotated[Text, Field(min_length=1, max_length=60)]
+    name: Annotated[Line, Field(min_length=1, max_length=60)]
     scopes: Annotated[
         tuple[str, ...],
         BeforeValidator(_scopes),

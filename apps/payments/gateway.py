@@ -1,5 +1,7 @@
 """Stripe: the only module that knows it. Answers are snapshots; a doubt is never guessed away."""
 
+import re
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -121,9 +123,10 @@ class Gateway:
         return True
 
     def notice(self, payload: bytes, signature: str) -> Notice:
-        """A webhook whose signature matches. Raises BadSignature for any other."""
+        """A webhook that Stripe signed just now. Raises BadSignature for any other."""
         try:
             event = stripe.Webhook.construct_event(payload, signature, self._webhook_secret)  # pyright: ignore[reportUnknownMemberType]
+            _refuse_from_the_future(signature)
             return _notice(event)
         except (stripe.SignatureVerificationError, ValueError, *NO_EVENT) as error:
             log.warning("webhook refused", error=repr(error))
@@ -143,6 +146,13 @@ def _translated() -> Generator[None]:
     except stripe.StripeError as error:
         log.warning("stripe did not answer", error=str(error), status=error.http_status)
         raise Doubt from error
+
+
+def _refuse_from_the_future(signature: str) -> None:
+    """The library refuses what is old. What is dated ahead could be sent again until then."""
+    signed_at = int(re.findall(r"(?:^|,)t=(\d+)", signature)[0])
+    if signed_at > time.time() + stripe.Webhook.DEFAULT_TOLERANCE:
+        raise ValueError("signed in the future")
 
 
 def _notice(event: stripe.Event) -> Notice:

@@ -1,5 +1,7 @@
 """The JSON door."""
 
+import re
+
 from flask import Blueprint, Response, current_app, jsonify, request
 from pydantic import Field
 
@@ -105,7 +107,7 @@ def _expected() -> int | None:
     if tags.star_tag or not tags:
         return None
     versions = {tag.partition("-")[0] for tag in tags.as_set(include_weak=True)}
-    if len(versions) != 1 or not (version := versions.pop()).isdecimal():
+    if len(versions) != 1 or not re.fullmatch("[0-9]{1,18}", version := versions.pop()):
         raise PreconditionFailed
     return int(version)
 

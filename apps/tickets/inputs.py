@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from apps.tickets.models import Details
 from apps.tickets.store import Page, Search, Sort
 from shared.errors import FieldError, InvalidInput
-from shared.fields import MINIMUM, IfGiven, Input, Moment, Number, Text, Whole, to_minor
+from shared.fields import MINIMUM, IfGiven, Input, Line, Moment, Number, Text, Whole, to_minor
 from shared.paging import Cursors, next_url
 
 _YEARS = range(2000, 2200)
@@ -50,7 +50,7 @@ def _none_if_blank(value: str | None) -> str | None:
 Currency = Annotated[Text, AfterValidator(_currency)]
 StartsAt = Annotated[Moment, AfterValidator(_utc)]
 Optional200 = Annotated[
-    Annotated[Text, Field(max_length=200)] | None, AfterValidator(_none_if_blank)
+    Annotated[Line, Field(max_length=200)] | None, AfterValidator(_none_if_blank)
 ]
 Optional5000 = Annotated[
     Annotated[Text, Field(max_length=5_000)] | None, AfterValidator(_none_if_blank)
@@ -62,7 +62,7 @@ Bound = Annotated[Number, Field(ge=0, le=100_000_000)]
 
 
 class TicketIn(Input):
-    title: Annotated[Text, Field(min_length=1, max_length=200)]
+    title: Annotated[Line, Field(min_length=1, max_length=200)]
     # Before the price, whose decimals and minimum depend on it.
     currency: Currency = Field("usd", description="ISO 4217 code")
     price: Number = Field(description="of one unit, in major units such as 19.5")
@@ -156,9 +156,9 @@ class ListIn(PageIn):
     @field_validator("to", "max")
     @classmethod
     def _after_its_beginning(cls, value: Any, info: ValidationInfo) -> Any:
-        begin = {"to": "since", "max": "min"}[str(info.field_name)]
+        begin, word = {"to": ("since", "before"), "max": ("min", "below")}[str(info.field_name)]
         if value is not None and (first := info.data.get(begin)) is not None and value < first:
-            raise ValueError(f"must not be below {first}")
+            raise ValueError(f"must not be {word} {first}")
         return value
 
     @property

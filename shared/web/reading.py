@@ -23,14 +23,15 @@ class WrongType(Refused):
     """A form of another site can send text that looks like JSON, but not under JSON's name."""
 
     status = 415
-    message = "Send the body as JSON, with the header Content-Type: application/json"
+    message = "Send JSON with the header Content-Type: application/json"
 
 
 def body(model: type[M]) -> M:
     """The JSON body as a model. Raises InvalidInput that names each wrong field."""
+    values = strictjson.parse(request.get_data())
     if not request.is_json:
         raise WrongType
-    return validate(model, strictjson.parse(request.get_data()))
+    return validate(model, values)
 
 
 def form(model: type[M]) -> M:

@@ -228,6 +228,16 @@ def test_an_old_webhook_is_refused(site: Site, news: str, age: int) -> None:
     assert status(site) == "processing"
 
 
+@pytest.mark.parametrize("ahead", [310, 100_000])
+def test_a_webhook_of_the_future_is_refused(site: Site, news: str, ahead: int) -> None:
+    assert webhook(site, news, signature(news, SECRET, int(time.time()) + ahead)) == 400
+    assert status(site) == "processing"
+
+
+def test_a_webhook_too_large_is_refused_before_it_is_looked_at(site: Site) -> None:
+    assert webhook(site, "x" * 70_000, "") == 413
+
+
 def test_a_forged_webhook_is_refused(site: Site, news: str) -> None:
     now = int(time.time())
     good = signature(news, SECRET, now)

@@ -127,7 +127,8 @@ def test_a_body_that_is_no_object_is_refused(seller: FlaskClient, body: str) -> 
 
 def test_an_exponent_beyond_reason_is_an_error_not_a_crash(seller: FlaskClient) -> None:
     for number in ("1e999999", "1e-999999", "-1e400"):
-        response = seller.post("/api/tickets", data=f'{{"title": "T", "price": {number}}}')
+        body = f'{{"title": "T", "price": {number}}}'
+        response = seller.post("/api/tickets", data=body, content_type="application/json")
         assert response.status_code == 400, number
         assert fields(response) == ["price"]
 
