@@ -16,7 +16,7 @@ import jwt
 from shared import logs
 from shared.bus import Bus
 from shared.config import Settings
-from shared.errors import NotSignedIn, NotVerified, Unavailable
+from shared.errors import Forbidden, NotSignedIn, NotVerified, Unavailable
 from shared.events import SessionRevoked, parse
 from shared.people import User
 

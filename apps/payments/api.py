@@ -6,9 +6,12 @@ from typing import Annotated, Any
 from flask import Blueprint, Response, current_app, jsonify, request
 from pydantic import Field, StringConstraints, model_validator
 
+from apps.payments.gateway import BadSignature
 from apps.payments.models import Method, Payment
 from apps.payments.service import Payments
 from shared import web
+from shared.admin import address
+from shared.auditlog import entry
 from shared.fields import Input, Text, to_major
 from shared.identity import require_user
 from shared.openapi import IdempotencyHeaders, Output, Price, documented
@@ -90,7 +93,11 @@ def show(payment_id: str) -> Response:
 @documented({200: ReceivedOut}, (400,))
 def webhook() -> Response:
     """Stripe tells that something happened. Only a valid signature is listened to."""
-    service().webhook(request.get_data(), request.headers.get("Stripe-Signature", ""))
+    try:
+        service().webhook(request.get_data(), request.headers.get("Stripe-Signature", ""))
+    except BadSignature:
+        service().store.strangers.add(entry("webhook.refused", "", "", address()))
+        raise
     return jsonify(received=True)
 
 

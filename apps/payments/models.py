@@ -42,6 +42,10 @@ class Declined(Refused):
     message = "The card was declined"
 
 
+class NotRefundable(Refused):
+    message = "This payment can't be refunded"
+
+
 @dataclass(frozen=True)
 class Pair:
     """What an order commits to: this payment, by this attempt."""
@@ -101,6 +105,16 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Wish:
+    """That everything be given back: an admin's, kept until it is so and after."""
+
+    id: str  # of its entry in the audit log
+    asked_by: str
+    asked_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
 class Payment:
     """Everything about paying one order; `id` is the order's."""
 
@@ -113,6 +127,7 @@ class Payment:
     intent: Intent | None = None
     attempts: tuple[Attempt, ...] = ()
     settle_at: datetime | None = None
+    wish: Wish | None = None
 
     @property
     def attempt(self) -> Attempt | None:
@@ -271,6 +286,23 @@ _SEEN: dict[IntentStatus, AttemptState] = {
 }
 
 
+def wish_refund(payment: Payment, wish: Wish, now: datetime) -> Change:
+    """Note that all is to be given back; `settle` does it. The same wish again changes nothing.
+
+    Raises NotRefundable where no money was taken, or none is left, or it is going back already.
+    """
+    intent = payment.intent
+    if payment.wish and payment.wish.id == wish.id:
+        return payment, None
+    if intent is None or intent.status != "succeeded":
+        raise NotRefundable("Only a payment that was captured can be refunded")
+    if intent.refunded >= intent.captured:
+        raise NotRefundable("Everything was given back already")
+    if payment.wish or payment.order.status == "cancelled":
+        raise NotRefundable("The money is on its way back already")
+    return _changed(replace(payment, wish=wish), now), None
+
+
 def resync(payment: Payment, now: datetime) -> Change:
     """Announce the state to everybody, where there is one that was ever announced."""
     dead = payment.intent is not None and payment.intent.status == "canceled"
@@ -351,6 +383,8 @@ def _stage(payment: Payment) -> Stage:
     if order.status == "cancelled":
         return _undoing(intent)
     if intent.status == "succeeded":
+        if payment.wish and order.status == "complete" and intent.refunded < intent.captured:
+            return "refund"
         known = order.status == "complete" and order.refunded >= intent.refunded
         return "rest" if known else "listen"
     if attempt.state == "authorized":

@@ -50,7 +50,7 @@ class Payments:
 
     @property
     def aggregates(self) -> list[Aggregates[Any]]:
-        return [self.store.aggregates]
+        return [self.store.aggregates, self.store.trail.aggregates]
 
     # --- what buyers do ---------------------------------------------------------------------------
 

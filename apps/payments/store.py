@@ -7,6 +7,7 @@ from pymongo.errors import DuplicateKeyError
 
 from apps.payments import models
 from apps.payments.models import Payment
+from shared.auditlog import Strangers, Trail
 from shared.mongo import Store as Database
 from shared.outbox import Aggregates
 from shared.relay import Relay
@@ -20,13 +21,17 @@ class Payments:
         self.aggregates = Aggregates(store["payments"], Payment, models.public, relay)
         self._payments = store["payments"]
         self._webhooks = store["webhooks"]
+        self.trail = Trail(store, relay)
+        self.strangers = Strangers(self.trail.add)
 
     def ensure_indexes(self) -> None:
         self.aggregates.ensure_indexes()
+        self.trail.ensure_indexes()
         self._payments.create_index("payment_id", unique=True)
         self._payments.create_index("intent.id", sparse=True)
         self._payments.create_index("settle_at")
         self._payments.create_index([("order.user_id", 1), ("attempts.key", 1)])
+        self._payments.create_index([("order.user_id", 1), ("created_at", -1)])
         self._webhooks.create_index("received_at", expireAfterSeconds=KEPT)
 
     def by_payment_id(self, payment_id: str) -> Payment | None:
@@ -37,6 +42,11 @@ class Payments:
 
     def by_key(self, user_id: str, key: str) -> Payment | None:
         return self.aggregates.find_by({"order.user_id": user_id, "attempts.key": key})
+
+    def of_buyer(self, user_id: str, limit: int) -> list[Payment]:
+        """Some of a person's payments, the newest first."""
+        found = self._payments.find({"order.user_id": user_id}).sort("created_at", -1)
+        return [self.aggregates.load(document) for document in found.limit(limit)]
 
     def insert(self, payment: Payment) -> bool:
         """Store a new payment; False when there is one already."""

@@ -25,6 +25,7 @@ meanwhile = st.one_of(
     st.tuples(st.just("time"), moments),
     st.tuples(st.just("stripe_breaks"), st.sampled_from(["before", "after"])),
     st.tuples(st.just("dashboard_refund"), st.sampled_from([100, 3900])),
+    st.tuples(st.just("admin_refunds"), some),
     st.tuples(
         st.sampled_from(
             [
@@ -78,6 +79,10 @@ class Promise(RuleBasedStateMachine):
         self.market.act("time", seconds)
         self.market.act("orders_sweep")
         self.market.act("reconcile")
+
+    @rule(which=some)
+    def admin_refunds(self, which: int) -> None:
+        self.market.act("admin_refunds", which)
 
     @rule(step=meanwhile)
     def something(self, step: tuple[str, Any]) -> None:

@@ -16,11 +16,17 @@ BATCH = 1_000  # ids in one question
 PUBLISHING = {
     ("auth", "accounts"): "user",
     ("auth", "sessions"): "session",
+    ("auth", "tokens"): "session",
+    ("tickets", "audit"): "audit",
+    ("payments", "audit"): "audit",
     ("tickets", "tickets"): "ticket",
     ("orders", "orders"): "order",
     ("orders", "availability"): "availability",
     ("payments", "payments"): "payment",
 }
+
+# Of these only the version matters.
+_ONLY_HEADS = [key for key, kind in PUBLISHING.items() if kind in ("user", "session", "audit")]
 
 Ids = frozenset[str] | None  # None: everything
 
@@ -52,10 +58,9 @@ class Databases:
         self._read_tickets(facts, ids)
         self._read_orders(facts, ids)
         self._read_payments(facts, ids)
-        for document in self._find("auth", "accounts", ids, {}):
-            _note_head(facts, "user", document)
-        for document in self._find("auth", "sessions", ids, {}):
-            _note_head(facts, "session", document)
+        for service, name in _ONLY_HEADS:
+            for document in self._find(service, name, ids, {}):
+                _note_head(facts, PUBLISHING[service, name], document)
         facts.waiting = list(self.waiting())
 
     def _read_tickets(self, facts: Facts, ids: Ids) -> None:

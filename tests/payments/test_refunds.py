@@ -1,0 +1,141 @@
+"""A refund that an admin asks for: refused where there is nothing to give, otherwise made once."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from apps.payments import models, refunds
+from apps.payments.models import Intent, NotRefundable, Wish
+from shared.auditlog import Entry, entry
+from shared.errors import NotFound
+from tests.payments.market import AMOUNT, BUYER, ORDER, START
+from tests.payments.shop import Shop
+from tests.payments.test_models import INTENT, NEW, NOW, ORDERED
+from tests.payments.test_settle import REFUND, trouble
+
+WISH = Wish("e" * 24, "admin", START, "The concert was cancelled")
+PAID: Intent = replace(INTENT, status="succeeded", captured=AMOUNT)
+
+
+def wish() -> Entry:
+    return entry("order.refunded", "admin", f"order:{ORDER}", "192.0.2.7", "No bear")
+
+
+def sold(shop: Shop) -> Shop:
+    shop.pay()
+    shop.exchange()
+    assert shop.payment().status == "paid"
+    return shop
+
+
+# --- the rules ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "intent", [None, INTENT, replace(PAID, refunded=AMOUNT), replace(INTENT, status="canceled")]
+)
+def test_nothing_can_be_refunded_that_was_not_taken(intent: Intent | None) -> None:
+    with pytest.raises(NotRefundable):
+        models.wish_refund(replace(NEW, intent=intent), WISH, NOW)
+
+
+def test_what_goes_back_by_itself_needs_no_wish() -> None:
+    cancelled = replace(NEW, intent=PAID, order=replace(ORDERED, status="cancelled"))
+    with pytest.raises(NotRefundable, match="on its way"):
+        models.wish_refund(cancelled, WISH, NOW)
+
+
+def test_the_same_wish_again_changes_nothing_and_another_is_refused() -> None:
+    wished, event = models.wish_refund(replace(NEW, intent=PAID), WISH, NOW)
+    assert (wished.wish, event) == (WISH, None)
+    assert models.wish_refund(wished, WISH, NOW) == (wished, None)
+    with pytest.raises(NotRefundable, match="on its way"):
+        models.wish_refund(wished, replace(WISH, id="f" * 24), NOW)
+
+
+def test_a_wish_waits_until_the_order_knows_that_it_is_paid() -> None:
+    """The order completes first, so that every refund is one of a complete order."""
+    attempt = models.Attempt(1, models.Method("token", "tok"), "authorized")
+    wished = replace(NEW, intent=PAID, attempts=(attempt,), wish=WISH)
+    assert models.stage(wished) == "listen"
+    complete = replace(ORDERED, status="complete")
+    assert models.stage(replace(wished, order=complete)) == "refund"
+
+
+# --- the whole way --------------------------------------------------------------------------------
+
+
+def test_the_money_goes_back_and_the_order_stays_sold(shop: Shop) -> None:
+    refunded = refunds.refund(sold(shop).payments, ORDER, wish())
+    shop.exchange()
+    assert (refunded.status, shop.net()) == ("refunded", 0)
+    assert shop.names()[-1] == "PaymentRefunded"
+    assert (shop.orders.order.status, shop.orders.order.refunded) == ("complete", AMOUNT)
+    assert shop.payment().settle_at is None
+
+
+def test_it_is_noted_for_the_audit_log_with_who_and_why(shop: Shop) -> None:
+    asked = wish()
+    refunds.refund(sold(shop).payments, ORDER, asked)
+    refunds.refund(shop.payments, ORDER, asked)
+    (noted,) = shop.database["audit"].find()
+    (told,) = noted["outbox"]
+    assert (noted["_id"], told["subject"]) == (asked.id, "audit.recorded")
+    known = ("kind", "actor", "target", "address", "reason")
+    assert [told["data"][name] for name in known] == [
+        *("order.refunded", "admin", f"order:{ORDER}"),
+        *("192.0.2.7", "No bear"),
+    ]
+
+
+def test_what_is_refused_is_not_noted(shop: Shop) -> None:
+    with pytest.raises(NotRefundable):
+        refunds.refund(shop.payments, ORDER, wish())
+    with pytest.raises(NotFound):
+        refunds.refund(shop.payments, "0" * 24, wish())
+    assert shop.database["audit"].count_documents({}) == 0
+
+
+@trouble
+def test_whatever_the_refund_meets_it_is_made_once(shop: Shop, fault: dict[str, Any]) -> None:
+    sold(shop).fault(REFUND, **fault)
+    refunds.refund(shop.payments, ORDER, wish())
+    shop.exchange()
+    shop.passes(5)
+    assert (shop.net(), len(shop.stripe(REFUND))) == (0, 1)
+    assert shop.orders.order.refunded == AMOUNT
+
+
+def test_a_process_that_ends_after_the_wish_leaves_it_to_the_reconciler(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sold(shop).payments, "settle_quietly", lambda _: None)
+    refunds.refund(shop.payments, ORDER, wish())
+    assert shop.net() == AMOUNT
+    shop.payments = shop.process()
+    shop.passes(6)
+    assert (shop.net(), shop.orders.order.refunded) == (0, AMOUNT)
+
+
+def test_part_of_it_was_given_back_at_the_dashboard(shop: Shop) -> None:
+    """Which payments has not heard of, so that Stripe refuses the whole amount at first."""
+    payment = sold(shop).payment()
+    assert payment.intent is not None
+    shop.emulator.request(
+        "POST",
+        REFUND,
+        f"payment_intent={payment.intent.id}&amount=100",
+        Authorization="Bearer sk_test_x",
+    )
+    refunds.refund(shop.payments, ORDER, wish())
+    shop.exchange()
+    assert (shop.net(), shop.orders.order.refunded) == (0, AMOUNT)
+
+
+def test_a_person_or_a_payment_is_found_by_its_id(shop: Shop) -> None:
+    payment = shop.payment()
+    for key in (ORDER, payment.payment_id):
+        assert refunds.find(shop.payments, key) == (payment, [])
+    assert refunds.find(shop.payments, BUYER) == (None, [payment])
+    assert refunds.find(shop.payments, "0" * 24) == (None, [])
