@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
-from shared import bus as bus_module
-from shared.bus import Bus
+from shared.bus import Bus, connection
 from shared.mongo import Documents, Store
 from shared.outbox import Aggregates
 from shared.relay import Relay
@@ -40,7 +39,7 @@ def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
 def make_bus(nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBus]:
     """Makes connections that are closed with the test."""
     # What a restarted server forgot is asked again after this; tests do not wait five seconds.
-    monkeypatch.setattr(bus_module, "PULL_TIMEOUT", 0.5)
+    monkeypatch.setattr(connection, "PULL_TIMEOUT", 0.5)
     buses: list[Bus] = []
 
     def make() -> Bus:

@@ -10,7 +10,19 @@ from typing import Any
 import pytest
 
 from shared import bus as bus_module
-from shared.bus import Ack, Bus, Consumer, Dead, Message, Nak, Outcome, connect_once, is_trouble
+from shared.bus import (
+    Ack,
+    Bus,
+    Consumer,
+    Dead,
+    Message,
+    Nak,
+    Outcome,
+    connect_once,
+    connection,
+    consuming,
+    is_trouble,
+)
 from tests.shared.conftest import MakeBus
 from tests.shared.nats_server import NatsServer
 from tests.waiting import wait_until
@@ -194,7 +206,7 @@ def test_a_very_long_reason_is_cut(bus: Bus, nats_server: NatsServer):
 def test_a_handler_that_dies_without_an_answer_gets_the_message_again(
     bus: Bus, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(bus_module, "ACK_WAIT", 1.0)
+    monkeypatch.setattr(consuming, "ACK_WAIT", 1.0)
 
     def forget_once(message: Message) -> Outcome:
         return Hopeless() if message.deliveries == 1 else Ack()  # pyright: ignore[reportReturnType]
@@ -294,7 +306,7 @@ def test_a_lost_connection_is_seen(bus: Bus, nats_server: NatsServer):
 def test_publishing_while_nats_is_away_is_known_trouble(
     bus: Bus, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(bus_module, "PUBLISH_TIMEOUT", 0.2)
+    monkeypatch.setattr(connection, "PUBLISH_TIMEOUT", 0.2)
     nats_server.kill()
     assert not _published(bus, "lost")
     assert not is_trouble(KeyError("mine"))

@@ -62,7 +62,7 @@ def test_while_nats_is_away_events_stay_and_the_sweep_brings_them(
     nats_server: NatsServer,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr("shared.bus.PUBLISH_TIMEOUT", 0.2)
+    monkeypatch.setattr("shared.bus.connection.PUBLISH_TIMEOUT", 0.2)
     nats_server.kill()
     account = published.insert(new(), UserCreated)
     wait_until(lambda: not relay.busy, "the relay to give up for now")
