@@ -104,12 +104,13 @@ class FactorOn(PasswordAgain):
 
 
 def _scopes(value: Any, info: ValidationInfo) -> tuple[str, ...]:
-    """JSON has a list; a form has one box for each scope, joined by spaces."""
-    names = value.split() if is_form(info) and isinstance(value, str) else value
-    known = isinstance(names, list | tuple) and all(name in SCOPES for name in names)  # pyright: ignore[reportUnknownVariableType] - JSON is untyped
-    if not known or not names:
+    """JSON has a list; a form's boxes come joined by spaces."""
+    names: Any = value.split() if is_form(info) and isinstance(value, str) else value
+    if not isinstance(names, list) or not names or any(name not in [*SCOPES] for name in names):  # pyright: ignore[reportUnknownVariableType] - JSON is untyped
         wanted = ", ".join(SCOPES)
-        raise PydanticCustomError("scopes", "must name at least one of {w}", {"w": wanted})
+        raise PydanticCustomError(
+            "scopes", "must name at least one of {wanted}", {"wanted": wanted}
+        )
     return tuple(scope for scope in SCOPES if scope in names)
 
 

@@ -134,16 +134,16 @@ class Accounts:
     def open_sessions(self, user: User) -> list[Session]:
         return self.sessions.open_of(user.id, _now())
 
-    def confirm_password(self, user: User, password: str) -> Account:
+    def confirm_password(self, user: User, password: str, field: str = "password") -> Account:
         """Whether it is really them. Raises WrongPassword."""
         account = self.own(user)
         if not self.passwords.matches(account.password_hash, password):
-            raise WrongPassword
+            raise WrongPassword(field=field)
         return account
 
     def change_password(self, user: User, old: str, new: str) -> None:
         """Set another password and end the other sessions. Raises WrongPassword."""
-        account = self.confirm_password(user, old)
+        account = self.confirm_password(user, old, "old")
         password_hash = self.passwords.hash(new)
         self.accounts.aggregates.update(
             account.id,
