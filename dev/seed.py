@@ -1,4 +1,4 @@
-"""Demo data over HTTP: a seller, a buyer and a dozen tickets. Running it again adds nothing."""
+"""Demo data over HTTP: people, tickets and a few sales. Running it again adds nothing."""
 
 import http.cookiejar
 import json
@@ -137,7 +137,40 @@ _TICKETS: list[tuple[str, float, str, int, str, int, int, str]] = [
         10,
         "Traditional and new pieces, with tea afterwards.",
     ),
+    (
+        "Candlelight Choir in the Crypt",
+        22,
+        "usd",
+        6,
+        "St Anne's",
+        30,
+        20,
+        "Forty voices, sixty candles, no amplification. Bring a coat: the crypt is cold.",
+    ),
+    (
+        "The Complete Piano Sonatas in One Very Long Weekend, with Soup in the Intervals",
+        96,
+        "usd",
+        70,
+        "Chamber Hall, Riverside",
+        46,
+        9,
+        "Thirty-two sonatas, three pianists, two days. Come and go as you like.",
+    ),
+    (
+        "Museum After Hours",
+        16,
+        "usd",
+        150,
+        "City Museum",
+        14,
+        18,
+        "The whole house by torchlight, with short talks in every room.",
+    ),
 ]
+
+# What the buyer has bought already: the number of a ticket above, and how many.
+_PURCHASES = [(1, 2), (2, 4), (4, 3), (6, 5), (13, 6)]
 
 
 class SeedError(Exception):
@@ -186,13 +219,29 @@ def seed(base: str) -> int:
     _command("grant-admin", ADMIN)
     seller = Client(base)
     seller.enter(SELLER)  # once more, so that the session says that the address is confirmed
+    ids: dict[int, str] = {}
     for number, ticket in enumerate(_tickets(), start=1):
         status, answer = seller.post("/api/tickets", ticket, key=f"demo-{number}")
         # 422: this key made the ticket on another day, so its date is another one by now.
         if status not in (201, 422):
             reasons = "; ".join(_messages(answer))
             raise SeedError(f"can't create {ticket['title']!r}: {status} {reasons}")
+        if status == 201:
+            ids[number] = answer["id"]
+    buyer = Client(base)
+    buyer.enter(BUYER)
+    for number, quantity in _PURCHASES:
+        if number in ids:
+            _buy(buyer, ids[number], quantity)
     return len(_TICKETS)
+
+
+def _buy(buyer: Client, ticket_id: str, quantity: int) -> None:
+    """Reserve and pay, once: what has been bought, or can't be, stays as it is."""
+    order = {"ticketId": ticket_id, "quantity": quantity}
+    status, answer = buyer.post("/api/orders", order, key=f"demo-{ticket_id}")
+    if status == 201 and answer["status"] == "created":
+        buyer.post("/api/payments", {"orderId": answer["id"], "token": "tok_visa"})
 
 
 def _command(name: str, *emails: str) -> None:

@@ -89,7 +89,9 @@ def _with_served_names(style: bytes, assets: dict[str, Asset]) -> bytes:
     def served(name: re.Match[str]) -> str:
         return f'url("{assets[name[1]].name}")'
 
-    return re.sub(r'url\("([^"]+)"\)', served, style.decode()).encode()
+    # Comments are for those who write styles, and a part of what a first visit waits for.
+    text = re.sub(r"/\*.*?\*/\s*", "", style.decode(), flags=re.DOTALL)
+    return re.sub(r'url\("([^"]+)"\)', served, text).encode()
 
 
 def _send(asset: Asset) -> Response:

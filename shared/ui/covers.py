@@ -26,16 +26,18 @@ PALETTES = len(_PALETTES)  # app.css has a ground of the same colours for each: 
 
 # What a title may be about, and the motif that shows it.
 _SUBJECTS = {
-    "stars": r"star|moon|night|observator|planet|sky|space|astro",
     "pitch": r"derby|football|soccer|match|league|cup|rovers|united|stadium|rugby",
-    "film": r"film|cinema|movie|screening|picture",
+    "film": r"film|cinema|movie|screening",
+    "rings": r"quartet|recital|concert|jazz|music|choir|opera|vinyl|song|orchestra|strings|band|dj",
     "stage": r"theatre|theater|play|improv|comedy|stand-?up|tale|musical|drama|cabaret|magic",
     "waves": r"harbou?r|sea|beach|boat|river|pier|lake|sail|ocean|swim",
-    "rings": r"quartet|recital|concert|jazz|music|choir|opera|vinyl|song|orchestra|strings|band|dj",
+    "stars": r"stars?\b|moon|observator|planet|sky|space|astro",
     "hills": r"marathon|run|hike|walk|mountain|garden|trail|camp|forest|park|bike",
     "tiles": r"workshop|course|beginner|class|lecture|design|museum|art|exhibition|conference|code",
     "confetti": r"party|festival|fest|fair|carnival|new year|birthday|open air|market|ball",
 }
+# For all others: what fits anything.
+_ANYTHING = ("arches", "waves", "confetti", "skyline", "tiles", "hills")
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,7 @@ def motif(key: str, title: str) -> str:
     for name, words in _SUBJECTS.items():
         if re.search(rf"\b(?:{words})", title.casefold()):
             return name
-    names = list(MOTIFS)
-    return names[_number(key) // PALETTES % len(names)]
+    return _ANYTHING[_number(key) // PALETTES % len(_ANYTHING)]
 
 
 def palette(key: str) -> int:

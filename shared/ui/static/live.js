@@ -65,11 +65,16 @@
 
   htmx.createEventSource = (url) => new Source(url);
 
-  // Nobody told the page what happened before its stream was open.
+  const opened = new WeakSet();
+
+  // Nobody told the page what happened before its stream was open. What is only looked at in
+  // passing, and there are many of, asks only after a stream was lost.
   document.addEventListener("htmx:sseOpen", (event) => {
+    const again = opened.has(event.target);
+    opened.add(event.target);
     for (const element of [event.target, ...event.target.querySelectorAll("[hx-trigger]")]) {
       const name = /sse:[^\s,[]+/.exec(element.getAttribute("hx-trigger") ?? "");
-      if (name) htmx.trigger(element, name[0]);
+      if (name && (again || !element.hasAttribute("data-passing"))) htmx.trigger(element, name[0]);
     }
   });
 })();
