@@ -5,12 +5,15 @@ from contextlib import AbstractAsyncContextManager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from apps.live import views
 from apps.live.config import Settings
 from apps.live.hub import Hub
+from apps.live.protection import Protected
 from shared.errors import Refused
+from shared.headers import protective
 from shared.identity import Identity, cookie_name
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
@@ -22,6 +25,7 @@ def create_app(
     app = Starlette(
         routes=[Route("/live", views.live, methods=["GET"])],
         exception_handlers={Refused: views.refuse, HTTPException: views.refuse},
+        middleware=[Middleware(Protected, headers=protective(secure=settings.secure))],
         lifespan=lifespan,
     )
     app.state.hub = hub

@@ -15,9 +15,7 @@ RETRY = (1_000, 5_000)  # milliseconds until a page that was cut asks again; spr
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
-    "X-Content-Type-Options": "nosniff",
 }
 
 _cut = Counter(

@@ -45,7 +45,6 @@ def refuse(_request: Request, error: Exception) -> JSONResponse:
     else:
         assert isinstance(error, Refused)  # noqa: S101 - registered for these two kinds only
         refused = error
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    if refused.retry_after is not None:
-        headers["Retry-After"] = str(refused.retry_after)
+    later = refused.retry_after
+    headers = {} if later is None else {"Retry-After": str(later)}
     return JSONResponse(error_body(refused), refused.status, headers)

@@ -160,6 +160,16 @@ def test_a_path_that_can_be_read_in_two_ways_is_refused(gateway: Stack, path: st
     assert get(gateway, path)[0] == 400
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_no_service_would_take_is_refused(gateway: Stack, chunked: bool):
+    connection = HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+    parts = [b"x" * 20_000] * 10
+    body = iter(parts) if chunked else b"".join(parts)
+    connection.request("POST", "/api/orders", body, encode_chunked=chunked)
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
 def test_long_answers_are_compressed(gateway: Stack):
     connection = HTTPConnection("127.0.0.1", gateway.port, timeout=10)
     connection.request("GET", "/", headers={"Accept-Encoding": "gzip"})
@@ -171,7 +181,7 @@ def test_long_answers_are_compressed(gateway: Stack):
 
 def test_a_stream_passes_line_by_line_and_uncompressed(gateway: Stack):
     connection = HTTPConnection("127.0.0.1", gateway.port, timeout=5)
-    connection.request("GET", "/orders/stream", headers={"Accept-Encoding": "gzip"})
+    connection.request("GET", "/live?topic=/stream", headers={"Accept-Encoding": "gzip"})
     answer = connection.getresponse()
     assert answer.getheader("Content-Encoding") is None
     assert answer.readline() == b"data: first\n"
