@@ -15,7 +15,7 @@ from shared.events import Event, parse
 log = logs.get(__name__)
 
 AROUND = timedelta(seconds=30)  # before and after a known moment, for what came of it
-MOST = 5_000  # messages of one span that are looked at
+MOST = 10_000  # messages of one span that are looked at
 PATIENCE = 5.0  # seconds
 
 
@@ -47,11 +47,10 @@ class History:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    def story(self, about: set[str], subjects: list[str], moments: Iterable[datetime]) -> Story:
-        """The events of these aggregates around these moments. Raises Unavailable."""
-        spans = around(moments)
+    def story(self, about: set[str], subjects: list[str], spans: Iterable[Span]) -> Story:
+        """The events of these aggregates in and around these times. Raises Unavailable."""
         try:
-            read = self._bus.run(self._read(about, subjects, spans))
+            read = self._bus.run(self._read(about, subjects, widened(spans)))
         except Exception as error:
             if not is_trouble(error):
                 raise
@@ -73,16 +72,16 @@ class History:
         return sorted(found.values(), key=lambda event: event.time), whole
 
 
-def around(moments: Iterable[datetime]) -> list[Span]:
-    """The times around these moments, those that meet made one."""
-    spans: list[Span] = []
-    for moment in sorted(moments):
-        since, until = moment - AROUND, moment + AROUND
-        if spans and since <= spans[-1].until:
-            spans[-1] = Span(spans[-1].since, until)
+def widened(spans: Iterable[Span]) -> list[Span]:
+    """These times and a little around them, those that meet made one."""
+    result: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.since):
+        since, until = span.since - AROUND, span.until + AROUND
+        if result and since <= result[-1].until:
+            result[-1] = Span(result[-1].since, max(result[-1].until, until))
         else:
-            spans.append(Span(since, until))
-    return spans
+            result.append(Span(since, until))
+    return result
 
 
 async def _within(bus: Bus, subjects: list[str], span: Span) -> AsyncIterator[Message]:

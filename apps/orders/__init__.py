@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def create_app(settings: Settings, service: Orders, person: "Identity") -> "Flask":
     # Imported here, because a worker has no use for the web and saves its memory.
-    from apps.orders import api, papers, selling, views
+    from apps.orders import admin, api, papers, selling, views
     from apps.orders.documents.codes import Codes
     from shared import openapi, web
 
@@ -24,5 +24,6 @@ def create_app(settings: Settings, service: Orders, person: "Identity") -> "Flas
     app.register_blueprint(views.blueprint)
     app.register_blueprint(papers.blueprint)
     app.register_blueprint(selling.blueprint)
+    app.register_blueprint(admin.blueprint)
     openapi.init_app(app, "/api/orders", "Orders")
     return app

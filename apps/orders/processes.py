@@ -17,6 +17,7 @@ from shared.mongo import Store as Database
 from shared.outbox import Aggregates
 from shared.process import Process
 from shared.relay import Relay
+from shared.story import History
 from shared.upkeep import Announce, Upkeep
 from shared.worker import Job, Worker, batch_consumer, consumer
 
@@ -42,7 +43,9 @@ def web() -> "Flask":
     service = orders(settings, process.store, process.relay)
     process.ensure_indexes(service.ensure_indexes)
     process.serve_ops({"revocations": process.revocations_known, "web": process.listens})
-    return create_app(settings, service, process.identity)
+    app = create_app(settings, service, process.identity)
+    app.extensions["history"] = History(process.bus)
+    return app
 
 
 def upkeep() -> Upkeep:

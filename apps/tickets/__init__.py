@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def create_app(settings: Settings, service: Tickets, person: "Identity") -> "Flask":
     # Imported here, because a worker has no use for the web and saves its memory.
-    from apps.tickets import api, views, views_form
+    from apps.tickets import admin, api, views, views_form
     from shared import openapi, web
 
     app = web.create(__name__, "/tickets", settings, person, scope="sell")
@@ -21,5 +21,6 @@ def create_app(settings: Settings, service: Tickets, person: "Identity") -> "Fla
     app.register_blueprint(api.blueprint)
     app.register_blueprint(views.blueprint)
     app.register_blueprint(views_form.blueprint)
+    app.register_blueprint(admin.blueprint)
     openapi.init_app(app, "/api/tickets", "Tickets")
     return app

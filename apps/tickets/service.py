@@ -15,6 +15,7 @@ from apps.tickets.models import Details, Stock, Ticket
 from apps.tickets.store import Page, Search
 from apps.tickets.store import Tickets as Store
 from shared import logs
+from shared.auditlog import Entry
 from shared.errors import KeyReused, NotFound
 from shared.outbox import Aggregates
 from shared.people import User
@@ -38,7 +39,7 @@ class Tickets:
     @property
     def aggregates(self) -> list[Aggregates[Any]]:
         """Everything here that says what it does."""
-        return [self.store.aggregates]
+        return [self.store.aggregates, self.store.trail.aggregates]
 
     # --- what anyone may see ----------------------------------------------------------------------
 
@@ -98,6 +99,14 @@ class Tickets:
             return models.withdraw(models.require_seller(ticket, user.id), self.now())
 
         return self._change(ticket_id, transition)
+
+    def withdraw_for_admin(self, ticket_id: str, entry: Entry) -> Ticket:
+        """The same whoever sells it; noted first for the audit log, with the reason."""
+        ticket = self.get(ticket_id)
+        if ticket.withdrawn:
+            return ticket
+        self.store.trail.add(entry)
+        return self._change(ticket_id, lambda found: models.withdraw(found, self.now()))
 
     def _change(self, ticket_id: str, transition: Callable[[Ticket], models.Change]) -> Ticket:
         try:

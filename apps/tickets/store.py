@@ -8,6 +8,7 @@ from typing import Literal
 from apps.tickets import models
 from apps.tickets.models import Span, Ticket
 from apps.tickets.shelf import Shelf
+from shared.auditlog import Trail
 from shared.mongo import Document, Store
 from shared.outbox import Aggregates
 from shared.relay import Relay
@@ -44,6 +45,7 @@ class Tickets:
     def __init__(self, store: Store, relay: Relay | None = None) -> None:
         self._tickets = store["tickets"]
         self.aggregates = Aggregates(self._tickets, Ticket, models.public, relay)
+        self.trail = Trail(store, relay)
         self._shelves: dict[Sort, Shelf] = {
             "newest": Shelf(self._tickets, "newest", descending=True),
             "price": Shelf(self._tickets, "price"),
@@ -53,6 +55,7 @@ class Tickets:
 
     def ensure_indexes(self) -> None:
         self.aggregates.ensure_indexes()
+        self.trail.ensure_indexes()
         for name in ("newest", "price", "date"):
             # Sparse: what can't be bought has no place, so it costs no reader anything.
             self._tickets.create_index(f"listed.{name}", sparse=True)
