@@ -18,6 +18,7 @@ def checks() -> list[Check]:
         ("Dockerfile (hadolint)", lambda: _tool("hadolint", "Dockerfile")),
         ("scripts (shellcheck)", _scripts),
         ("compose files (schema)", lambda: _schema("vendor.compose-spec", _compose_files())),
+        ("compose.yaml (with and without a real Stripe)", _profiles),
         ("workflows (schema)", lambda: _schema("vendor.github-workflows", _workflows())),
         ("workflows (zizmor)", lambda: _tool("zizmor", "--offline", "--quiet", ".github")),
         *((f"manifests of {overlay}", lambda overlay=overlay: _overlay(overlay))
@@ -45,6 +46,18 @@ def _own(path: Path) -> bool:
 
 def _compose_files() -> list[str]:
     return ["compose.yaml", *sorted(str(path) for path in Path(ROOT).glob("compose/*.yaml"))]
+
+
+def _profiles() -> str:
+    """The development Stripe starts by itself, and not beside a real one."""
+    composer = program("docker-compose")
+    command = [composer] if composer else ["docker", "compose"]
+    for key, expected in (("", True), ("sk_test_mine", False)):
+        settings = {"STRIPE_KEY": key, "COMPOSE_PROFILES": ""}
+        started = run(*command, "config", "--services", env=settings).split()
+        if ("stripe" in started) is not expected:
+            raise CommandError(f"STRIPE_KEY={key}: would start {', '.join(sorted(started))}")
+    return "as it should be"
 
 
 def _workflows() -> list[str]:

@@ -12,7 +12,7 @@ KEYS = Path("/keys")
 APPS = ("auth", "tickets", "orders", "payments", "expiration", "live")
 APP_USER = 10001
 SERVER_USER = 999  # what the images of the servers use
-OWNERS = {"nats": APP_USER, "stripe": APP_USER, "redis": SERVER_USER}
+OWNERS = {"nats": APP_USER, "stripe": APP_USER, "mails": APP_USER, "redis": SERVER_USER}
 
 
 def main() -> None:
@@ -22,6 +22,7 @@ def main() -> None:
     for app in APPS:
         _write(app, "secret_key", common)
     _write("auth", "jwt_key", _made("auth", "jwt_key"))
+    _write("auth", "smtp_url", os.environ["SMTP_URL"])
     _write_stripe_keys(os.environ["STRIPE_KEY"])
 
 

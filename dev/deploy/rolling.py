@@ -21,7 +21,7 @@ class Buyers:
 
     def __init__(self, base: str) -> None:
         self._base = base
-        seller = Person(base)
+        seller = Person(base).signs_in_to_sell()
         self._ticket = put_on_sale(seller, quantity=1000)
         self._stop = threading.Event()
         self.answers: Counter[str] = Counter()
@@ -40,7 +40,7 @@ class Buyers:
             thread.join()
 
     def _buy(self) -> None:
-        person = Person(self._base)
+        person = Person(self._base).signs_up()
         while not self._stop.wait(0.02):
             body = {"ticketId": self._ticket}
             # The key makes a repetition harmless, as every client is told to send one.

@@ -17,7 +17,7 @@ from pathlib import Path
 STANDARD = (
     *("site-packages", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tests"),
     *("tkinter", "turtledemo", "turtle.py", "distutils", "config-*", "_test*", "_tkinter*"),
-    *("curses", "_curses*", "readline*", "unittest", "pydoc.py", "dbm", "_dbm*", "_gdbm*"),
+    *("curses", "_curses*", "readline*", "pydoc.py", "dbm", "_dbm*", "_gdbm*"),
     *("audioop*", "ossaudiodev*", "nis.*", "xxlimited*", "_xxtestfuzz*"),
 )
 # The types of Stripe's requests are half of its package. Those of what payments uses are kept.
@@ -31,7 +31,11 @@ IMPORTED = (
     *("prometheus_client", "pydantic_settings", "pymongo", "redis", "spectree", "structlog"),
     *("stripe._payment_intent_service", "stripe._refund_service", "stripe._webhook"),
     *("http.server", "multiprocessing.connection", "sqlite3", "wsgiref.simple_server"),
+    *("fpdf", "pyotp", "segno", "smtplib", "starlette.applications", "stripe._payment_intent"),
 )
+# Compiled doubles of modules that are there in Python too, and half of that package; a page of PDF
+# needs none of them.
+OPTIONAL = "fontTools"
 LIST = """import sys, {}
 files = {{getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}}
 print(*sorted(file for file in files if file.endswith(".py")))"""
@@ -74,6 +78,8 @@ def _copy_packages(root: Path, venv: Path) -> None:
 def _unused(folder: str, names: list[str]) -> set[str]:
     if folder.endswith(TYPES):
         return {name for name in names if not any(fnmatch(name, kept) for kept in KEPT_TYPES)}
+    if OPTIONAL in Path(folder).parts:
+        return {name for name in names if name.endswith(".so") or name == "__pycache__"}
     return {"__pycache__", "RECORD"} & set(names)
 
 
@@ -124,7 +130,8 @@ def _compile(root: Path, venv: Path) -> None:
     Hashes instead of times in the compiled files make two builds of the same lock file alike.
     """
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    for name in _run(str(venv / "bin/python3"), "-c", LIST.format(", ".join(IMPORTED))).split():
+    listing = LIST.format(", ".join(IMPORTED))
+    for name in _run(str(venv / "bin/python3"), "-Wignore", "-c", listing).split():
         py_compile.compile(str(root / name[1:]), dfile=name, doraise=True, invalidation_mode=mode)
 
 

@@ -7,6 +7,8 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+from dev.seed import PASSWORD, SELLER
+
 SECONDS = 30.0  # until what follows from a request must have happened
 
 
@@ -21,8 +23,16 @@ class Person:
         self._address = urlsplit(base).netloc
         self._connection = http.client.HTTPConnection(self._address, timeout=20)
         self._cookie = ""
+
+    def signs_up(self) -> "Person":
         account = {"email": f"{secrets.token_hex(6)}@example.com", "password": secrets.token_hex(8)}
         self.must(201, "POST", "/api/users/signup", account)
+        return self
+
+    def signs_in_to_sell(self) -> "Person":
+        """As the demo seller: a new one would have to confirm an address first."""
+        self.must(200, "POST", "/api/users/signin", {"email": SELLER, "password": PASSWORD})
+        return self
 
     def ask(self, method: str, path: str, body: Any = None, key: str = "") -> tuple[int, Any]:
         headers = {"Cookie": self._cookie} if self._cookie else {}
@@ -72,7 +82,7 @@ def put_on_sale(seller: Person, quantity: int = 1) -> str:
 
 def sell(base: str) -> None:
     """One ticket: reserved, refused to another, declined, paid, complete. Raises SaleError."""
-    seller, buyer = Person(base), Person(base)
+    seller, buyer = Person(base).signs_in_to_sell(), Person(base).signs_up()
     ticket = put_on_sale(seller)
     order = buyer.reserve(ticket)
     seller.must(400, "POST", "/api/orders", {"ticketId": ticket})

@@ -140,6 +140,7 @@ def _import_base(root: Path) -> None:
         _copy(library, root)
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     run("ldconfig", "-r", str(root))
+    _strip(root / "usr/local/lib")
     archive = root.with_suffix(".tar")
     run("tar", "-C", str(root), "-cf", str(archive), ".")
     settings = ["PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin", "LANG=C.UTF-8"]
@@ -170,6 +171,12 @@ def _copy_python(root: Path) -> None:
     script = root / "usr/bin/pip"
     script.write_text('#!/bin/sh\nPYTHONPATH=/opt/pip exec python3 -m pip "$@"\n')
     script.chmod(0o755)
+
+
+def _strip(folder: Path) -> None:
+    """The official image's interpreter comes without what debuggers read; so does this one."""
+    if shutil.which("strip"):
+        run("strip", "--strip-unneeded", *(str(path) for path in folder.rglob("*.so*")))
 
 
 def _libraries(root: Path) -> Iterable[Path]:

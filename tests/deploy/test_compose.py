@@ -1,12 +1,12 @@
 """compose.yaml: confined, closed to the outside, and the same settings as the embedded stack."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
-from dev.deploy import prepare
 from dev.deploy.commands import ROOT
 from dev.stack.parts import APPS, ROUTED, WORKING, Plan, build, port_names
 from dev.stack.settings import read
@@ -16,6 +16,8 @@ ONCE = ("prepare", "seed")
 # Only the embedded stack may be lax, and only there ports differ from container to container.
 EMBEDDED_ONLY = {"EMBEDDED", "RATE_LIMITS", "VERIFY_EMAIL", "OPS_HOST", "OPS_PORT", "HOST", "PORT"}
 EMBEDDED_ONLY |= {"STATE_DIR"}
+# A real mail server is for containers; logs are told to both.
+COMPOSE_ONLY = {"LOG_LEVEL", "LOG_FORMAT", "MAIL_FROM", "SMTP_URL"}
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +76,11 @@ def test_servers_and_most_services_are_inside_only(
 ):
     assert compose["networks"]["inside"] == {"internal": True}
     outside = {name for name, s in services.items() if "outside" in s.get("networks", [])}
-    assert outside == {"gateway", "payments", "payments-worker", "stripe"}
+    assert outside == {"gateway", "auth-worker", "payments", "payments-worker", "stripe"}
 
 
 def test_no_secret_is_in_clear(services: dict[str, Service]):
-    secret = {"JWT_KEY", "SECRET_KEY", "STRIPE_KEY", "STRIPE_WEBHOOK_SECRET"}
+    secret = {"JWT_KEY", "SECRET_KEY", "SMTP_URL", "STRIPE_KEY", "STRIPE_WEBHOOK_SECRET"}
     for name, service in services.items():
         given = service.get("environment", {})
         for key in secret & given.keys():
@@ -90,7 +92,8 @@ def test_each_service_sees_its_own_keys_only(services: dict[str, Service]):
         roles = [app] + ([f"{app}-worker"] if app in WORKING else [])
         roles += ["alarms"] if app == "expiration" else []
         for role in roles:
-            assert services[role]["volumes"] == [f"{app}-keys:/run/secrets:ro"]
+            mounted = [name for name in services[role]["volumes"] if name != "mails:/mails"]
+            assert mounted == [f"{app}-keys:/run/secrets:ro"]
 
 
 def test_every_process_of_the_embedded_stack_is_there(services: dict[str, Service]):
@@ -114,7 +117,7 @@ def test_services_are_told_the_same_as_in_the_embedded_stack(
         # Redis is named to those who use it; here the others are not told of it.
         unused = set() if app in ("auth", "expiration") else {"REDIS_URL"}
         assert set(part.env) - EMBEDDED_ONLY - unused <= told, part.name
-        assert told - set(part.env) <= {"LOG_LEVEL", "LOG_FORMAT"}, part.name
+        assert told - set(part.env) <= COMPOSE_ONLY, part.name
 
 
 def test_defaults_are_those_of_the_embedded_stack(services: dict[str, Service]):
@@ -134,17 +137,18 @@ def test_nats_is_configured_as_in_the_embedded_stack():
         assert re.findall(pattern, ours) == re.findall(pattern, theirs), name
 
 
-def test_keys_are_made_once_and_stripes_follow_the_environment(keys_folder: Any, monkeypatch: Any):
-    first = read_keys(keys_folder)
+def test_keys_are_made_once_and_stripes_follow_the_environment(
+    prepared: Callable[[], dict[str, dict[str, str]]], monkeypatch: pytest.MonkeyPatch
+):
+    first = prepared()
     assert first["payments"]["stripe_api_base"] == "http://stripe:12111"
     assert len({first[app]["secret_key"] for app in APPS}) == 1
     assert [app for app in APPS if "jwt_key" in first[app]] == ["auth"]
     monkeypatch.setenv("STRIPE_KEY", "sk_test_mine")
     with pytest.raises(SystemExit, match="STRIPE_WEBHOOK_SECRET"):
-        prepare.main()
+        prepared()
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_mine")
-    prepare.main()
-    second = read_keys(keys_folder)
+    second = prepared()
     assert second["auth"] == first["auth"]
     assert second["payments"]["stripe_key"] == "sk_test_mine"
     assert second["payments"]["stripe_api_base"] == ""
@@ -152,33 +156,15 @@ def test_keys_are_made_once_and_stripes_follow_the_environment(keys_folder: Any,
     assert second["stripe"] == first["stripe"]
 
 
+def test_the_development_stripe_stands_aside_for_the_real_one(services: dict[str, Service]):
+    # Without a key the profile has no name, and such a one is always on; see `make check-deploy`.
+    assert services["stripe"]["profiles"] == ["${STRIPE_KEY:+development-stripe}"]
+    assert [name for name, service in services.items() if "profiles" in service] == ["stripe"]
+    needing = [n for n, s in services.items() if "stripe" in s.get("depends_on", {})]
+    assert needing == []
+
+
 def embedded() -> Plan:
     ports = {name: 20000 + number for number, name in enumerate(port_names())}
     secrets = dict.fromkeys(("JWT_KEY", "SECRET_KEY", "STRIPE_WEBHOOK_SECRET"), "made up")
     return Plan(read({"DATA": "/nowhere"}), ports, secrets)
-
-
-@pytest.fixture
-def keys_folder(tmp_path: Any, monkeypatch: Any) -> Any:
-    for app in (*APPS, "stripe"):
-        (tmp_path / app).mkdir()
-    monkeypatch.setattr(prepare, "KEYS", tmp_path)
-    monkeypatch.setattr(prepare, "OWNERS", {})
-    monkeypatch.setattr("os.chown", lambda *_: None)
-    for name in ("STRIPE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_PUBLISHABLE_KEY"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("STRIPE_API_BASE", "")
-    prepare.main()
-    return tmp_path
-
-
-@pytest.fixture
-def keys(keys_folder: Any) -> dict[str, dict[str, str]]:
-    return read_keys(keys_folder)
-
-
-def read_keys(folder: Any) -> dict[str, dict[str, str]]:
-    return {
-        app: {file.name: file.read_text() for file in (folder / app).iterdir()}
-        for app in (*APPS, "stripe")
-    }

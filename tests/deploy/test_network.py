@@ -36,7 +36,8 @@ def expected(overlay: str) -> set[Arrow]:
         arrows |= {(f"{app}-{user}", f"{app}-db", 27017) for user in users}
     if overlay == "dev":
         arrows |= {("gateway", f"{app}-web", 3000) for app in ROUTED}
-        arrows |= {("seed", "gateway", 8000), ("stripe", "payments-web", 3000)}
+        arrows |= {("seed", "gateway", 8000), ("seed", "auth-db", 27017)}
+        arrows |= {("stripe", "payments-web", 3000)}
         arrows |= {(outside, "gateway", 8000) for outside in OUTSIDE}
         arrows |= {(f"payments-{role}", "stripe", 12111) for role in ("web", "worker")}
     return arrows
@@ -57,7 +58,7 @@ def test_exactly_the_arrows_of_the_design(overlay: str, manifests: list[Manifest
     assert expected(overlay) - found == set()
 
 
-def test_only_payments_reach_the_internet(manifests: list[Manifest]):
+def test_only_payments_and_mails_reach_the_internet(manifests: list[Manifest]):
     outward = {
         manifest["metadata"]["name"]
         for manifest, pod in pods(manifests)
@@ -66,7 +67,7 @@ def test_only_payments_reach_the_internet(manifests: list[Manifest]):
         if selects(policy["spec"]["podSelector"], pod["metadata"]["labels"])
         and any("ipBlock" in peer for peer in rule.get("to", []))
     }
-    assert outward == {"payments-web", "payments-worker"}
+    assert outward == {"payments-web", "payments-worker", "auth-worker"}
 
 
 def may(

@@ -1,58 +1,93 @@
 """Settings: what the classes know, what is documented, and what each way of running gives."""
 
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from dev.deploy import clusterkeys
 from dev.deploy.commands import ROOT
-from dev.stack.parts import APPS
 from shared import config
-from shared.config import Settings
+from tests.deploy import places
 from tests.deploy.objects import Manifest, data, of
 
-CLASSES: dict[str, type[Settings]] = {
-    app: import_module(f"apps.{app}.config").Settings for app in APPS
-}
-ALL = {field.upper() for settings in CLASSES.values() for field in settings.model_fields}
+TABLE = "## Settings of the services"
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ALL:
+    for name in places.ALL:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
 
 
-def test_every_setting_is_documented_and_nothing_else_is():
+def table() -> dict[str, list[str]]:
+    """The rows of the documentation's table by setting: services, meaning, default, and places."""
     text = (ROOT / "docs" / "configuration.md").read_text()
-    section = text.partition("## Settings of the services")[2].partition("\n## ")[0]
-    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
-    assert {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)} == ALL
+    section = text.partition(TABLE)[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+    assert len({row[0] for row in cells}) == len(cells)
+    return {row[0].strip(" `"): row[1:] for row in cells}
+
+
+def test_every_setting_is_documented_and_nothing_else_is():
+    assert table().keys() == places.ALL
+
+
+def test_the_table_says_whose_a_setting_is_and_what_it_is_unless_it_is_set():
+    for name, (services, meaning, default, *_) in table().items():
+        assert meaning, name
+        assert (name, services, default) == (name, places.services(name), places.default(name))
+
+
+def test_the_table_says_where_each_environment_has_a_setting_from(
+    keys: dict[str, dict[str, str]], overlays: dict[str, list[Manifest]]
+):
+    files = {name for app in places.CLASSES for name in keys[app]}
+    for name, row in table().items():
+        embedded, compose = places.embedded(name), places.compose(name, files)
+        found = [embedded, compose, places.kustomize(name, overlays)]
+        assert (name, row[3:]) == (name, found)
 
 
 def test_every_setting_is_in_the_example_and_nothing_else_is():
     text = (ROOT / ".env.example").read_text()
-    assert set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)) == ALL
+    assert set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)) == places.ALL
 
 
 def test_a_secret_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     give(monkeypatch, {**REQUIRED, "MONGO_URI": "mongodb://db", "REDIS_URL": "redis://redis"})
     (tmp_path / "jwt_key").write_text("k" * 40 + "\n")
-    assert config.load(CLASSES["auth"]).model_dump()["jwt_key"] == "k" * 40
+    assert config.load(places.CLASSES["auth"]).model_dump()["jwt_key"] == "k" * 40
 
 
 def test_the_environment_goes_before_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     give(monkeypatch, {**REQUIRED, "MONGO_URI": "mongodb://db"})
     (tmp_path / "mongo_uri").write_text("mongodb://other")
-    assert config.load(CLASSES["orders"]).model_dump()["mongo_uri"] == "mongodb://db"
+    assert config.load(places.CLASSES["orders"]).model_dump()["mongo_uri"] == "mongodb://db"
+
+
+def test_a_wrong_setting_from_a_file_is_named_and_its_value_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    good = {**REQUIRED, "MONGO_URI": "mongodb://db", "REDIS_URL": "redis://redis"}
+    give(monkeypatch, {**good, "JWT_KEY": "k" * 40})
+    (tmp_path / "threads").write_text("plenty-of-them")
+    (tmp_path / "secret_key").write_text("too-short")
+    monkeypatch.delenv("SECRET_KEY")
+    with pytest.raises(SystemExit):
+        config.load(places.CLASSES["auth"])
+    printed = capsys.readouterr().err
+    lines = {line.partition(": ")[0] for line in printed.splitlines()}
+    assert lines == {"setting THREADS", "setting SECRET_KEY"}
+    assert "at least 16" in printed
+    assert "too-short" not in printed
+    assert "plenty-of-them" not in printed
 
 
 def test_a_folder_that_is_not_there_is_no_trouble(monkeypatch: pytest.MonkeyPatch):
     give(monkeypatch, {**REQUIRED, "SECRETS_DIR": "/nowhere", "REDIS_URL": "redis://redis"})
-    assert config.load(CLASSES["expiration"])
+    assert config.load(places.CLASSES["expiration"])
 
 
 def test_every_deployment_is_told_all_it_needs(
@@ -69,25 +104,15 @@ def test_every_deployment_is_told_all_it_needs(
         given: dict[str, str] = {}
         for source in container["envFrom"]:
             given |= data(manifests, source["configMapRef"]["name"])
-        assert given.keys() <= ALL, deployment["metadata"]["name"]
+        assert given.keys() <= places.ALL, deployment["metadata"]["name"]
         with monkeypatch.context() as patch:
             give(patch, given)
-            for name, value in secrets(overlay, app).items():
+            for name, value in places.secrets(overlay, app).items():
                 (tmp_path / name).write_text(value)
-            settings = config.load(CLASSES[app])
+            settings = config.load(places.CLASSES[app])
             assert not settings.embedded
             for file in tmp_path.iterdir():
                 file.unlink()
-
-
-def secrets(overlay: str, app: str) -> dict[str, str]:
-    """The files of a service's Secret: made in the cluster, or as docs/deployment.md asks for."""
-    made = clusterkeys.keys(b"root")[f"{app}-keys"]
-    if overlay == "prod":
-        asked = (ROOT / "docs" / "deployment.md").read_text()
-        names = re.findall(rf"^secret {app}-keys ((?:.+\\\n)*.+)$", asked, re.MULTILINE)
-        made = dict.fromkeys(re.findall(r"([a-z_]+)=", names[0]), "x" * 64)
-    return made
 
 
 def give(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
