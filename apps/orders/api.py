@@ -61,7 +61,12 @@ def only_for_people_signed_in() -> None:
 
 
 @blueprint.post("/api/orders")
-@documented({201: OrderOut}, (400, 401, 403, 404, 422), json=OrderIn, headers=IdempotencyHeaders)
+@documented(
+    {201: OrderOut},
+    (400, 401, 403, 404, 422, 429),
+    json=OrderIn,
+    headers=IdempotencyHeaders,
+)
 def create() -> tuple[Response, int]:
     """Reserve units of a ticket for a while."""
     wanted = web.body(OrderIn)

@@ -9,3 +9,6 @@ class Settings(DatabaseSettings):
     block_size: int = Field(
         100, ge=1, le=100, description="units of a ticket that share one document, one atomic write"
     )
+    most_open_orders: int = Field(
+        5, ge=1, le=1_000, description="unpaid orders of one person for one ticket"
+    )

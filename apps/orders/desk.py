@@ -11,6 +11,7 @@ from apps.orders import models, onsale
 from apps.orders.allotment import Allotment
 from apps.orders.blocks import Blocks, Wish
 from apps.orders.groupcommit import GroupCommit
+from apps.orders.hoarding import Hoarding
 from apps.orders.models import Order
 from apps.orders.onsale import Ticket
 from apps.orders.store import Orders as Store
@@ -40,6 +41,7 @@ class Desk:
     allotment: Allotment
     hold: timedelta
     now: Callable[[], datetime]
+    hoarding: Hoarding
 
     def __post_init__(self) -> None:
         self._queue = GroupCommit(self._reserve, GROUP)
@@ -97,6 +99,9 @@ class Desk:
 
     def _reserve(self, ticket_id: str, reservations: list[Reservation]) -> None:
         """Take units for all reservations in one write, then store their orders in another."""
+        reservations = self._without_hoarders(ticket_id, reservations)
+        if not reservations:
+            return
         wishes = {
             r.order.id: Wish(r.order.id, r.order.quantity, r.order.expires_at) for r in reservations
         }
@@ -110,6 +115,16 @@ class Desk:
         if losers or any(wish.returned for wish in wishes.values()):
             # Somebody may have counted what was free while units were held here for a moment.
             self.allotment.announce(ticket_id)
+
+    def _without_hoarders(
+        self, ticket_id: str, reservations: list[Reservation]
+    ) -> list[Reservation]:
+        refused = self.hoarding.refusals(ticket_id, (r.order for r in reservations), self.now())
+        for reservation in reservations:
+            if why := refused.get(reservation.order.id):
+                # The repeat of a request finds what the first one was given.
+                reservation.result = self._winner(reservation.order, why)
+        return [r for r in reservations if r.order.id not in refused]
 
     def _insert(self, served: list[Reservation]) -> set[str]:
         """Store the orders; the ids of those that another one stood in the way of."""

@@ -22,7 +22,7 @@ from shared.upkeep import Announce, Upkeep
 from shared.worker import Job, Worker, batch_consumer, consumer
 
 COALESCE = 0.05  # seconds; what changes of one ticket meanwhile is announced once
-COUNT = 0.3  # seconds; orders that a block got meanwhile are counted once
+COUNT = 0.1  # seconds; orders that a block got meanwhile are counted once
 
 
 if TYPE_CHECKING:
@@ -34,7 +34,16 @@ def orders(settings: Settings, store: Database, relay: Relay | None) -> Orders:
     allotment = Allotment(tickets, blocks, availability(store, relay))
     hold = timedelta(seconds=settings.hold_seconds)
     kept = Store(store, relay)
-    return Orders(kept, tickets, blocks, allotment, hold, Sales(store, kept, blocks), People(store))
+    return Orders(
+        kept,
+        tickets,
+        blocks,
+        allotment,
+        hold,
+        Sales(store, kept, blocks),
+        People(store),
+        most_open=settings.most_open_orders if settings.rate_limits else None,
+    )
 
 
 def web() -> "Flask":
@@ -79,7 +88,7 @@ def worker() -> Worker:
             Job("outbox", 1.0, lambda: process.sweep(service.aggregates)),
             Job("expired", 2.0, service.sweep_expired),
             Job("unreleased", 5.0, service.sweep_unreleased),
-            Job("sales", 1.0, lambda: service.sales.add_up(process.bus.tell)),
+            Job("sales", 0.25, lambda: service.sales.add_up(process.bus.tell)),
             Job("unfinished", 5.0, service.sweep_unfinished),
             Job("unallotted", 5.0, service.sweep_unallotted),
             Job("orphans", 10.0, service.sweep_orphans),

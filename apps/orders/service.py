@@ -10,6 +10,7 @@ from apps.orders import models
 from apps.orders.allotment import Allotment
 from apps.orders.blocks import Blocks
 from apps.orders.desk import Desk
+from apps.orders.hoarding import Hoarding
 from apps.orders.models import Order, Pair, Purchase, Reason
 from apps.orders.people import People
 from apps.orders.sales import Sales
@@ -42,6 +43,7 @@ class Orders:
     sales: Sales
     people: People
     clock: "Clock" = field(default_factory=lambda: Clock())
+    most_open: int | None = None  # unpaid orders of one person for one ticket; None: no limits
 
     def __post_init__(self) -> None:
         self.desk = Desk(
@@ -51,6 +53,7 @@ class Orders:
             self.allotment,
             self.hold,
             lambda: self.clock.now(),
+            Hoarding(self.store, self.hold, self.most_open),
         )
         self.sellers = Sellers(self.tickets, self.allotment.announced, self.sales, self.people)
         self._scanned_until = LONG_AGO

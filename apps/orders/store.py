@@ -1,7 +1,7 @@
 """Orders, and what orders knows of tickets, in MongoDB."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -77,6 +77,15 @@ class Orders:
 
     def open_of_ticket(self, ticket_id: str) -> list[str]:
         return self._ids({"ticket.id": ticket_id, "status": "created"})
+
+    def lately_of(
+        self, user_ids: set[str], since: datetime
+    ) -> Iterator[tuple[str, str, str, datetime]]:
+        """Person, ticket, status and time of what these people ordered since then."""
+        condition: Document = {"user_id": {"$in": list(user_ids)}, "created_at": {"$gt": since}}
+        wanted = {"user_id": 1, "ticket.id": 1, "status": 1, "created_at": 1}
+        for found in self._orders.find(condition, wanted):
+            yield found["user_id"], found["ticket"]["id"], found["status"], found["created_at"]
 
     def statuses(self, ids: Iterable[str]) -> dict[str, str]:
         """The status of each of these orders that exists."""

@@ -66,7 +66,7 @@ def service() -> Payments:
 @blueprint.post("/api/payments")
 @documented(
     {201: PaidOut, 202: PaidOut},
-    (400, 401, 403, 404, 422),
+    (400, 401, 403, 404, 422, 429),
     json=PaymentIn,
     headers=IdempotencyHeaders,
 )

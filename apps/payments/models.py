@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from shared.errors import Forbidden, KeyReused, NotFound, Refused
+from shared.errors import Forbidden, KeyReused, NotFound, Refused, TooMany
 from shared.events import (
     Event,
     OrderEvent,
@@ -36,6 +36,12 @@ Status = Literal[
 
 class NotPayable(Refused):
     message = "This order can't be paid"
+
+
+class TooManyAttempts(TooMany):
+    """Whoever tries stolen cards tries many."""
+
+    message = "Too many cards were declined for this order; reserve the ticket again"
 
 
 class Declined(Refused):
@@ -210,6 +216,11 @@ def needs_intent(payment: Payment) -> bool:
 
 def next_number(payment: Payment) -> int:
     return payment.intent.number + 1 if payment.intent else 1
+
+
+def require_attempt_left(payment: Payment, most: int | None) -> None:
+    if most is not None and len(payment.attempts) >= most:
+        raise TooManyAttempts
 
 
 def begin(

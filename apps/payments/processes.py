@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
 
+MOST_ATTEMPTS = 10  # to pay one order
+
+
 def payments(settings: Settings, process: Process) -> Payments:
     gateway = Gateway(
         settings.stripe_key,
@@ -24,7 +27,8 @@ def payments(settings: Settings, process: Process) -> Payments:
         settings.stripe_webhook_secret,
         return_url=f"{settings.public_url}/payments/return/",
     )
-    return Payments(Store(process.store, process.relay), gateway)
+    most = MOST_ATTEMPTS if settings.rate_limits else None
+    return Payments(Store(process.store, process.relay), gateway, most_attempts=most)
 
 
 def web() -> "Flask":

@@ -47,6 +47,7 @@ class Payments:
     gateway: Gateway
     now: Callable[[], datetime] = _now
     errands: Errands = field(default_factory=Errands)
+    most_attempts: int | None = None  # to pay one order; None: no limits
 
     @property
     def aggregates(self) -> list[Aggregates[Any]]:
@@ -57,13 +58,14 @@ class Payments:
     def pay(self, user: User, order_id: str, method: Method, key: str | None) -> Payment:
         """Authorise the order's amount. While an attempt is alive, everyone gets that attempt.
 
-        Raises Declined with the card's reason, NotPayable, or NotHereYet.
+        Raises Declined with the card's reason, NotPayable, TooManyAttempts, or NotHereYet.
         """
         key_hash = _hash({"orderId": order_id, **asdict(method)})
         payment = self.wait_for(user, order_id)
         if key and (again := self._earlier(user, key, key_hash)):
             return models.require_under_way(again)
         if models.may_begin(payment):
+            models.require_attempt_left(payment, self.most_attempts)
             payment = self._begin(payment, method, (key, key_hash))
         if payment.order.status == "cancelled":
             self.settle_quietly(order_id)  # cancelled just now: let go what was authorised

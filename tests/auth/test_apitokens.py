@@ -209,9 +209,8 @@ def test_tokens_by_form(world: World) -> None:
 def test_the_previous_key_verifies_and_signs_nothing(build: Build) -> None:
     old = build()
     token = grant(old.sign_up())["token"]
-    rotated = build(
-        jwt_key="a new secret of the tests, long enough", jwt_key_previous=old.settings.jwt_key
-    )
+    new_key = "a new secret of the tests, long enough"
+    rotated = build(jwt_key=new_key, jwt_key_previous=old.settings.jwt_key)
     assert current(rotated.client(), **bearer(token)) is not None
     assert [key["kid"] for key in rotated.client().get("/api/users/jwks.json").json["keys"]] == [
         rotated.service.signer.key_id,

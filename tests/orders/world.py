@@ -50,8 +50,10 @@ class Clock:
         self.time += time
 
 
-def settings(block_size: int = 100) -> Settings:
+def settings(block_size: int = 100, *, limits: bool = False) -> Settings:
     return Settings(
+        embedded=True,  # which alone may turn limits off
+        rate_limits=limits,
         nats_url="nats://unused",
         mongo_uri="mongodb://unused",
         auth_url="http://unused",
@@ -112,6 +114,7 @@ class World:
     block_size: int = 100
     clock: Clock = field(default_factory=Clock)
     delivered: set[str] = field(default_factory=set[str])
+    limits: bool = False
 
     def __post_init__(self) -> None:
         self.service = self.process()
@@ -121,7 +124,9 @@ class World:
     def process(self, store: Store | None = None) -> Orders:
         """One more process of the service: it remembers nothing of the others."""
         made = processes.orders(
-            settings(self.block_size), self.store if store is None else store, None
+            settings(self.block_size, limits=self.limits),
+            self.store if store is None else store,
+            None,
         )
         made.clock = self.clock
         return made

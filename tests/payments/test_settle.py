@@ -9,7 +9,7 @@ import mongomock
 import pytest
 
 from apps.payments.gateway import BadSignature, Doubt
-from apps.payments.models import Declined, Method, NotPayable, Payment
+from apps.payments.models import Declined, Method, NotPayable, Payment, TooManyAttempts
 from shared.errors import Forbidden, KeyReused, NotFound, NotHereYet
 from shared.events import OrderCreated, PaymentRefunded
 from tests.payments.market import AMOUNT, ORDER, Crash
@@ -31,6 +31,18 @@ def test_a_card_is_authorised_then_the_order_committed_then_the_money_taken(shop
     assert (shop.statuses(), shop.net()) == (["succeeded"], AMOUNT)
     assert shop.names() == ["PaymentCreated", "PaymentCompleted"]
     assert shop.payment().settle_at is None
+
+
+def test_an_order_has_only_so_many_attempts_and_a_repeat_is_none(shop: Shop) -> None:
+    shop.payments.most_attempts = 3
+    for number in range(3):
+        with pytest.raises(Declined):
+            shop.pay("visa_chargeDeclined", key=f"key {number}")
+    with pytest.raises(TooManyAttempts):
+        shop.pay()
+    with pytest.raises(Declined):
+        shop.pay("visa_chargeDeclined", key="key 2")
+    assert (len(shop.payment().attempts), shop.net()) == (3, 0)
 
 
 def test_a_declined_card_is_refused_with_its_reason_and_another_one_may_follow(shop: Shop) -> None:
