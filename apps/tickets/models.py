@@ -255,10 +255,12 @@ def dates(since: datetime | None, until: datetime | None, now: datetime) -> Span
 
     Tickets without a date are among them only where no date is asked for.
     """
+    low = _second(now) + 1
     if since is None and until is None:
-        return Span(low=_second(now) + 1 << _BITS)
-    low = max(since, now) if since else now
-    return Span(_second(low) << _BITS, (_second(until) if until else _NO_DATE) << _BITS)
+        return Span(low << _BITS)
+    if since:
+        low = max(low, _second(since))
+    return Span(low << _BITS, (_second(until) if until else _NO_DATE) << _BITS)
 
 
 def prices(lowest: int | None, highest: int | None) -> Span:

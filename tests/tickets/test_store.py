@@ -74,6 +74,75 @@ def test_search_finds_parts_of_title_and_venue_in_any_case(store: Tickets) -> No
     assert walk(store, "price", 10, "j.z") == []
 
 
+FILTERS = [
+    ({"since": START + timedelta(days=3), "until": START + timedelta(days=6)}, {3, 4, 5}),
+    ({"since": START + timedelta(days=7)}, {7, 8}),
+    ({"until": START + timedelta(days=2)}, {1}),
+    ({"lowest": 1_003, "highest": 1_005}, {3, 4, 5}),
+    ({"lowest": 1_008}, {8, 9}),
+    ({"highest": 1_001}, {1}),
+    ({"since": START + timedelta(days=2), "highest": 1_004}, {2, 3, 4}),
+    ({"text": "concert 4", "lowest": 1_004}, {4}),
+    ({"text": "concert 4", "lowest": 1_005}, set[int]()),
+]
+
+
+@pytest.mark.parametrize("sort", ["newest", "price", "-price", "date"])
+@pytest.mark.parametrize(("filters", "expected"), FILTERS)
+def test_filters_mean_the_same_in_every_order(store: Tickets, sort, filters, expected) -> None:
+    for number in range(1, 9):
+        add(store, number, starts_at=START + timedelta(days=number))
+    add(store, 9)  # without a date: never among what begins on certain days
+    for limit in (1, 2, 50):
+        titles = walk(store, sort, limit, **filters)
+        assert set(titles) == {f"Concert {number}" for number in expected}
+        assert len(titles) == len(expected)
+
+
+@pytest.mark.parametrize("sort", ["newest", "price", "-price", "date"])
+def test_what_has_begun_is_not_listed(store: Tickets, sort: Sort) -> None:
+    add(store, 1, starts_at=START - timedelta(seconds=1))
+    add(store, 2, starts_at=START)
+    add(store, 3, starts_at=START + timedelta(seconds=1))
+    add(store, 4)
+    assert sorted(walk(store, sort, 10)) == ["Concert 3", "Concert 4"]
+    assert sorted(walk(store, sort, 10, since=START - timedelta(days=1))) == ["Concert 3"]
+
+
+def test_what_has_begun_is_cleared_away_once(store: Tickets) -> None:
+    begun = add(store, 1, starts_at=START)
+    add(store, 2, starts_at=START + timedelta(hours=1))
+    assert store.past(START, 10) == [begun.id]
+    store.aggregates.update(begun.id, lambda ticket: models.clear_past(ticket, START))
+    assert store.past(START, 10) == []
+
+
+def test_prices_are_compared_by_the_number_that_people_read(store: Tickets) -> None:
+    add(store, 1, unit_amount=4_500, currency="usd")
+    add(store, 2, unit_amount=4_500, currency="jpy")
+    assert walk(store, "price", 10) == ["Concert 1", "Concert 2"]
+    assert walk(store, "price", 10, highest=450_000, lowest=4_501) == ["Concert 2"]
+
+
+@pytest.mark.parametrize("sort", ["newest", "-price"])
+def test_a_search_without_end_stops_and_goes_on(
+    store: Tickets, sort: Sort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "_STRETCH", 2)
+    monkeypatch.setattr(shelf, "_MOST_STRETCHES", 3)
+    for number in range(40):
+        add(store, number)
+    pages = []
+    after = None
+    while not pages or after is not None:
+        page = store.on_sale(Search(sort, "concert 2"), START, after, 5)
+        pages.append([ticket.title for ticket in page.tickets])
+        after = page.following
+    assert [] in pages, "no page stopped early"
+    found = [title for page in pages for title in page]
+    assert sorted(found) == sorted(f"Concert {n}" for n in (2, *range(20, 30)))
+
+
 def test_sellers_see_all_of_theirs_and_nobody_elses(store: Tickets) -> None:
     first, second = add(store, 1), add(store, 2)
     store.aggregates.update(first.id, lambda ticket: models.withdraw(ticket, START))

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from flask.testing import FlaskClient
 
 from apps.tickets.models import Stock
@@ -58,6 +59,78 @@ def test_searching_swaps_the_results_only(seller: FlaskClient, visitor: FlaskCli
     assert "Nothing on sale matches “zzz”" in visitor.get("/tickets?q=zzz").text
 
 
+def test_scrolling_on_asks_for_the_next_cards_alone(seller: FlaskClient) -> None:
+    for number in range(3):
+        sell(seller, title=f"Concert {number}")
+    first = seller.get("/tickets?limit=2&q=concert").text
+    more = re.search(r'<li class="more" id="more" hx-get="([^"]+)"', first)
+    assert more is not None
+    cards = seller.get(more[1].replace("&amp;", "&"), headers=HTMX | {"HX-Target": "more"}).text
+    assert cards.strip().startswith("<li")
+    assert ("Concert 0" in cards, "Concert 1" in cards, 'rel="next"' in cards) == (
+        True,
+        False,
+        False,
+    )
+
+
+def test_filters_narrow_the_list_and_are_shown_again(seller: FlaskClient) -> None:
+    sell(seller, title="Early", startsAt="2027-05-01T20:00", price="10")
+    sell(seller, title="Late", startsAt="2027-05-03T23:59", price="30")
+    sell(seller, title="Undated", price="20")
+    shown = seller.get("/tickets?from=2027-05-02&to=2027-05-03&min=&max=&q=&sort=date").text
+    assert ("Late" in shown, "Early" in shown, "Undated" in shown) == (True, False, False)
+    assert 'name="from" type="date" value="2027-05-02"' in shown
+    cheap = seller.get("/tickets?max=20,00").text
+    assert ("Late" in cheap, "Early" in cheap, "Undated" in cheap) == (False, True, True)
+    assert "Nothing on sale fits these filters" in seller.get("/tickets?min=31").text
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("from=2027-05-02&to=2027-05-01", "Until must not be before 2027-05-02."),
+        ("min=10&max=9.99", "Highest price must not be below 10."),
+        ("min=free", "Lowest price must be a number."),
+        ("from=1st+of+May", "From must be a date such as 2027-05-01."),
+        ("to=2027-02-30", "Until must be a date such as 2027-05-01."),
+        ("from=9999-12-31&to=9999-12-31", "From must be in the years 2000 to 2199."),
+    ],
+)
+def test_a_wrong_filter_is_named_and_kept(visitor: FlaskClient, query: str, problem: str) -> None:
+    page = visitor.get(f"/tickets?{query}")
+    assert page.status_code == 400
+    assert problem in page.text
+    for name, value in (pair.split("=") for pair in query.split("&")):
+        typed = value.replace("+", " ")
+        assert re.search(rf'name="{name}" type="\w+" value="{re.escape(typed)}"', page.text)
+    fragment = visitor.get(f"/tickets?{query}", headers=HTMX)
+    assert fragment.status_code == 400
+    assert problem in fragment.text
+
+
+def test_a_card_follows_availability(
+    seller: FlaskClient, visitor: FlaskClient, service: Tickets
+) -> None:
+    page = sell(seller)
+    assert visitor.get(f"{page}/stub?seen=0-0", headers=HTMX).status_code == 204
+    service.restock(page.rpartition("/")[2], Stock(0, 1, 3, 1))
+    changed = visitor.get(f"{page}/stub?seen=0-0", headers=HTMX).text
+    assert "Last one" in changed
+    assert "<html" not in changed
+    assert visitor.get(f"{page}/stub").headers["Location"] == page
+
+
+def test_what_has_begun_says_so_and_is_not_offered(
+    seller: FlaskClient, stranger: FlaskClient
+) -> None:
+    page = sell(seller, startsAt="2020-05-01T20:00")
+    shown = stranger.get(page).text
+    assert "Has begun" in shown
+    assert 'action="/orders"' not in shown
+    assert "Opera" not in stranger.get("/").text
+
+
 def test_an_empty_shop_says_so(visitor: FlaskClient) -> None:
     assert "Nothing is on sale right now" in visitor.get("/").text
 
@@ -106,6 +179,89 @@ def test_a_refused_form_keeps_the_input(seller: FlaskClient) -> None:
     assert "Price of one must be at least 0.50 USD" in response.text
     assert 'value="My Hall"' in response.text
     assert 'value="0.10"' in response.text
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "problem"),
+    [
+        ("price", {"price": "0.1"}, "Price of one must be at least 0.50 USD."),
+        (
+            "price",
+            {"price": "1.5", "currency": "jpy"},
+            "Price of one must have no decimals in JPY.",
+        ),
+        ("price", {"price": "12"}, ""),
+        ("title", {"price": "12"}, "Title is required."),
+        ("startsAt", {"startsAt": "soon"}, "Starts at must be"),
+    ],
+)
+def test_one_field_is_checked_while_others_are_empty(
+    seller: FlaskClient, field: str, values: dict[str, str], problem: str
+) -> None:
+    answer = seller.post(f"/tickets/check?field={field}", data=values, headers=HTMX)
+    assert answer.status_code == 200
+    found = re.fullmatch(
+        rf'<p class="error" id="{field}-error" [^>]*>(.*)</p>', answer.text.strip()
+    )
+    assert found is not None
+    assert found[1].startswith(problem)
+    assert bool(found[1]) == bool(problem)
+
+
+def test_a_field_that_is_none_is_not_checked(seller: FlaskClient) -> None:
+    assert seller.post("/tickets/check?field=<b>", data=FORM, headers=HTMX).status_code == 400
+
+
+def test_a_preview_stores_nothing_and_leads_back_and_on(seller: FlaskClient) -> None:
+    typed = FORM | {"venue": "Hall", "description": "One\n\nTwo <b>"}
+    page = seller.post("/tickets", data=typed | {"step": "preview"})
+    assert page.status_code == 200
+    for text in ("Opera", "20.50 USD", "Hall", "Two &lt;b&gt;"):
+        assert text in page.text
+    assert "Opera" not in seller.get("/").text
+    form = typed | {"idempotencyKey": hidden(page.text, "idempotencyKey")}
+    back = seller.post("/tickets", data=form | {"step": "edit"}).text
+    assert 'value="20,50"' in back
+    assert hidden(back, "idempotencyKey") == form["idempotencyKey"]
+    first, second = (seller.post("/tickets", data=form) for _ in range(2))
+    assert first.status_code == 303
+    assert first.headers["Location"] == second.headers["Location"]
+
+
+def test_a_preview_of_an_edit_changes_nothing(seller: FlaskClient) -> None:
+    page = sell(seller)
+    shown = seller.post(page, data=FORM | {"title": "New", "version": "0", "step": "preview"}).text
+    assert "New" in shown
+    assert f'action="{page}"' in shown
+    assert "Opera" in seller.get(page).text
+
+
+def test_a_wrong_preview_is_the_form_again(seller: FlaskClient) -> None:
+    page = seller.post("/tickets", data=FORM | {"price": "x", "step": "preview"})
+    assert page.status_code == 400
+    assert "Price of one must be a number" in page.text
+
+
+def test_the_quantity_is_changed_by_itself(seller: FlaskClient, service: Tickets) -> None:
+    page = sell(seller)
+    changed = seller.post(f"{page}/quantity", data={"quantity": "7", "version": "0"})
+    assert (changed.status_code, changed.headers["Location"]) == (303, page)
+    assert "7 left" in seller.get(page).text
+    service.restock(page.rpartition("/")[2], Stock(0, 1, 7, 3))
+    refused = seller.post(f"{page}/quantity", data={"quantity": "3", "version": "1"})
+    assert refused.status_code == 400
+    assert "How many must be at least 4" in refused.text
+    assert 'value="3"' in refused.text
+
+
+def test_a_stale_quantity_is_chosen_between_too(seller: FlaskClient) -> None:
+    page = sell(seller)
+    assert seller.post(page, data=FORM | {"quantity": "5", "version": "0"}).status_code == 303
+    stale = seller.post(f"{page}/quantity", data={"quantity": "9", "version": "0"})
+    assert stale.status_code == 409
+    form = hidden_fields(stale.text) | {"keep-quantity": "mine"}
+    assert seller.post(page, data=form).status_code == 303
+    assert "9 left" in seller.get(page).text
 
 
 def test_a_double_click_sells_once(seller: FlaskClient) -> None:
@@ -181,13 +337,19 @@ def test_strangers_neither_edit_nor_withdraw(seller: FlaskClient, stranger: Flas
     page = sell(seller)
     assert stranger.get(f"{page}/edit").status_code == 403
     assert stranger.post(page, data=FORM | {"version": "0"}).status_code == 403
+    assert stranger.get(f"{page}/withdraw").status_code == 403
     assert stranger.post(f"{page}/withdraw").status_code == 403
+    assert stranger.post(f"{page}/quantity", data={"quantity": 1, "version": 0}).status_code == 403
     assert "Opera" in stranger.get("/").text
 
 
 def test_a_withdrawn_ticket_stays_readable(seller: FlaskClient, visitor: FlaskClient) -> None:
     page = sell(seller)
+    asked = seller.get(f"{page}/withdraw").text
+    assert f'action="{page}/withdraw" method="post"' in asked
+    assert "Opera" in visitor.get("/").text
     assert seller.post(f"{page}/withdraw").status_code == 303
+    assert seller.get(f"{page}/withdraw").headers["Location"] == page
     assert "No longer on sale" in visitor.get(page).text
     assert "Opera" not in visitor.get("/").text
     assert "Withdrawn" in seller.get("/tickets/mine").text
