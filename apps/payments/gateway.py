@@ -181,6 +181,13 @@ def _method(method: Method) -> stripe.params.PaymentIntentConfirmParams:
     return {"payment_method_data": {"type": "card", "card": {"token": method.value}}}  # pyright: ignore[reportReturnType] - a token is documented, but not typed
 
 
+def _reason(problem: stripe.PaymentIntent.LastPaymentError) -> str | None:
+    """Why a payment failed, in words for who pays: for banks' pages Stripe's are for developers."""
+    if "code" in problem and problem.code == "payment_intent_authentication_failure":
+        return "Your bank did not confirm that it was you, so nothing was charged"
+    return problem.message if "message" in problem else None
+
+
 def snapshot(found: stripe.PaymentIntent, number: int) -> Intent:
     """What matters of Stripe's object."""
     charge = found.latest_charge
@@ -196,6 +203,6 @@ def snapshot(found: stripe.PaymentIntent, number: int) -> Intent:
         client_secret=found.client_secret or "",
         captured=found.amount_received,
         refunded=paid.amount_refunded if paid else 0,
-        error=problem.message if problem and "message" in problem else None,
+        error=_reason(problem) if problem else None,
         redirect_url=redirect.url if redirect else None,
     )

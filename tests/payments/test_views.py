@@ -91,7 +91,7 @@ def test_who_fails_at_the_bank_gets_the_form_again(site: Site) -> None:
     # What the address says is not believed.
     answer = site.buyer.get(f"/payments/return/{ORDER}?redirect_status=succeeded")
     assert answer.status_code == 400
-    assert "failed authentication" in answer.text
+    assert "did not confirm that it was you" in answer.text
     assert '<form class="form' in answer.text
 
 
