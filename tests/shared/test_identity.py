@@ -219,6 +219,30 @@ def test_many_requests_at_once_ask_auth_once(auth: Auth, make_keys: MakeKeys):
     assert auth.asked == 1
 
 
+def test_a_key_that_auth_retired_is_forgotten_within_an_hour(
+    auth: Auth, make_keys: MakeKeys, clock: SimpleNamespace
+):
+    keys = make_keys()
+    assert keys.find("first")
+    auth.kid = "second"
+    clock.now += 3_590
+    assert keys.find("first"), "not looked up at every turn"
+    assert auth.asked == 1
+    clock.now += 20
+    assert keys.find("first") is None
+    assert keys.find("second")
+
+
+def test_known_keys_are_kept_while_auth_is_away_for_long(
+    auth: Auth, make_keys: MakeKeys, clock: SimpleNamespace
+):
+    keys = make_keys()
+    assert keys.find("first")
+    auth.stop()
+    clock.now += 36_000
+    assert keys.find("first")
+
+
 # --- tokens ---------------------------------------------------------------------------------------
 
 
@@ -293,14 +317,35 @@ def test_only_so_many_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch):
     assert len(tested._verified) == 3  # pyright: ignore[reportPrivateUsage]
 
 
+def test_a_token_tells_role_and_scopes_and_whether_the_address_is_confirmed():
+    tested = identity()
+    person = tested.user(sign("u1", role="admin"))
+    assert person is not None
+    assert (person.verified, person.role, person.scopes) == (True, "admin", None)
+    program = tested.user(sign("u1", verified=False, scopes=["read"]))
+    assert program is not None
+    assert (program.verified, program.scopes) == (False, {"read"})
+
+
+@pytest.mark.parametrize("claim", [1, "true", "yes", None, []])
+def test_only_true_confirms_an_address(claim: object):
+    person = identity().user(sign("u1", verified=claim))
+    assert person is not None
+    assert not person.verified
+
+
 # --- revocations ----------------------------------------------------------------------------------
 
 
 def revoked(
-    session: str | None = "s1", user: str = "u1", at: datetime | None = None
+    session: str | None = "s1",
+    user: str = "u1",
+    at: datetime | None = None,
+    until: datetime | None = None,
 ) -> SessionRevoked:
     moment = at or datetime.now(UTC)
-    return SessionRevoked(data=SessionData(id=session, user_id=user, revoked_at=moment))
+    data = SessionData(id=session, user_id=user, revoked_at=moment, until=until)
+    return SessionRevoked(data=data)
 
 
 def somebody(session: str = "s1", user: str = "u1", ago: float = 60) -> User:
@@ -340,6 +385,15 @@ def test_revocations_older_than_any_token_are_forgotten():
     assert not revocations.covers(somebody("old"))
     assert not revocations.covers(somebody("x", user="old"))
     assert revocations.covers(somebody("new"))
+
+
+def test_the_revocation_of_a_long_token_is_kept_until_it_has_expired():
+    revocations, now = Revocations(), datetime.now(UTC)
+    long_ago = now - timedelta(days=30)
+    revocations.add(revoked("good for long", at=long_ago, until=now + timedelta(days=30)))
+    revocations.add(revoked("over", at=long_ago, until=now - timedelta(seconds=1)))
+    assert revocations.covers(somebody("good for long"))
+    assert not revocations.covers(somebody("over"))
 
 
 def test_the_memory_of_verified_tokens_honours_a_revocation():
