@@ -72,8 +72,8 @@ class EventHandlers:
             self.orders.allotment.announce(ticket_id)
 
     def on_counted(self, events: list[OrderEvent]) -> None:
-        """Count the sales again that these orders belong to."""
-        self.orders.sales.count({event.data.id for event in events})
+        """Have the sales counted again that these orders belong to."""
+        self.orders.sales.note({event.data.id for event in events})
 
     def on_user(self, event: UserCreated | UserUpdated) -> None:
         self.orders.people.save(event)

@@ -2,27 +2,29 @@
 
 Orders are counted by the block that they took their first unit from: at most a hundred of them. A
 ticket's tally is the sum of its blocks. Both are made anew from what is true rather than changed
-by a difference, so that an event may come twice or late; `rev` makes whoever read too early read
-again.
+by a difference, so that an event may come twice or late. `due` stays until a count is written down
+that began after it was asked for, which `rev` tells.
 """
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
-from pymongo.errors import DuplicateKeyError
 
 from apps.orders import counts
 from apps.orders.blocks import Blocks
 from apps.orders.counts import Count
 from apps.orders.models import Order
-from apps.orders.store import SWEEP
 from apps.orders.store import Orders as Store
 from apps.orders.units import block_id, ticket_of
 from shared.bus import Tell
 from shared.mongo import Document, Documents
 from shared.mongo import Store as Database
 from shared.worker import for_each
+
+ROUND = 50  # blocks or tickets that are counted at once
+REST = 4  # times as long as it has counted, a process leaves the database to others
 
 _ADAPTER = TypeAdapter(Count)
 
@@ -32,62 +34,69 @@ class Sales:
         self._orders, self._blocks = orders, blocks
         self._shelves = database["shelves"]
         self._tallies = database["tallies"]
+        self.rest = REST
+        self._rest_until = 0.0
 
     def ensure_indexes(self) -> None:
         self._shelves.create_index("ticket_id")
+        self._shelves.create_index("due", sparse=True)
         self._tallies.create_index("seller_id")
         self._tallies.create_index("due", sparse=True)
 
     # --- counting ---------------------------------------------------------------------------------
 
-    def count(self, order_ids: Iterable[str]) -> None:
-        """Count the blocks again that some orders belong to."""
-        sellers = {
+    def note(self, order_ids: Iterable[str]) -> None:
+        """Ask that the blocks be counted again which some orders belong to."""
+        blocks = {
             order.blocks[0].block: order.ticket.seller_id
             for order in self._orders.read(order_ids)
             if order.blocks and order.ticket.seller_id
         }
-        for block in sellers:
-            self._count_block(block)
-        for ticket_id, seller in {ticket_of(b): seller for b, seller in sellers.items()}.items():
-            self._require_sum(ticket_id, seller)
+        for block, seller_id in blocks.items():
+            of = {"ticket_id": ticket_of(block), "seller_id": seller_id}
+            _require(self._shelves, block, of)
+
+    def catch_up(self, tell: Tell) -> None:
+        """Count what was asked for, as far as that leaves the database time for those who buy."""
+        begun = time.monotonic()
+        if begun < self._rest_until:
+            return
+        due = list(self._shelves.find({"due": True}, {"ticket_id": 1, "seller_id": 1}).limit(ROUND))
+        for_each([shelf["_id"] for shelf in due], self._count_block)
+        for ticket_id, seller_id in {s["ticket_id"]: s["seller_id"] for s in due}.items():
+            _require(self._tallies, ticket_id, {"seller_id": seller_id})
+        self._add_up(tell)
+        ended = time.monotonic()
+        self._rest_until = ended + self.rest * (ended - begun)
 
     def _count_block(self, block: str) -> None:
-        while True:
-            rev = _rev(self._shelves, block)
-            counted = counts.count(self.orders_of(block))
-            state = {"ticket_id": ticket_of(block), **_ADAPTER.dump_python(counted)}
-            if _write(self._shelves, block, rev, {"$set": state}):
-                return
+        rev = _rev(self._shelves, block)
+        counted = counts.count(self.orders_of(block))
+        _write(self._shelves, block, rev, _ADAPTER.dump_python(counted))
 
     def orders_of(self, block: str) -> list[Order]:
         """The orders that are counted with a block: those that took their first unit there."""
         orders = self._orders.read(self._blocks.holders(block))
         return [order for order in orders if order.blocks and order.blocks[0].block == block]
 
-    def _require_sum(self, ticket_id: str, seller_id: str) -> None:
-        """Ask for a new sum, also of whoever is just adding up what was true before."""
-        change: Document = {"$set": {"seller_id": seller_id, "due": True}, "$inc": {"rev": 1}}
-        self._tallies.update_one({"_id": ticket_id}, change, upsert=True)
-
-    def add_up(self, tell: Tell) -> None:
+    def _add_up(self, tell: Tell) -> None:
         """Sum up the tickets of which something was counted, and let their sellers' pages know."""
-        due = self._tallies.find({"due": True}, {"seller_id": 1}).limit(SWEEP)
+        due = self._tallies.find({"due": True}, {"seller_id": 1}).limit(ROUND)
         sellers = {found["_id"]: found["seller_id"] for found in due}
 
         def add(ticket_id: str) -> None:
-            self._add_up(ticket_id)
+            self._add_up_ticket(ticket_id)
             tell("sales", sellers[ticket_id])
 
         for_each(sellers, add)
 
-    def _add_up(self, ticket_id: str) -> None:
+    def _add_up_ticket(self, ticket_id: str) -> None:
         rev = _rev(self._tallies, ticket_id)
         found = list(self._shelves.find({"ticket_id": ticket_id}))
         shelves = {int(shelf["_id"].partition(":")[2]): _count(shelf) for shelf in found}
         state: dict[str, Any] = _ADAPTER.dump_python(counts.total(shelves.values()))
         state["shelves"] = sorted(n for n, one in shelves.items() if one.orders)
-        _write(self._tallies, ticket_id, rev, {"$set": state, "$unset": {"due": ""}})
+        _write(self._tallies, ticket_id, rev, state)
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -111,21 +120,21 @@ class Sales:
         return sorted(paid, key=lambda order: (order.paid_time, order.id), reverse=True)
 
 
-def _rev(collection: Documents, key: str) -> int | None:
+def _require(collection: Documents, key: str, of: Document) -> None:
+    """Ask for a new count, also of whoever is just writing down what was true before."""
+    change: Document = {"$set": {**of, "due": True}, "$inc": {"rev": 1}}
+    collection.update_one({"_id": key}, change, upsert=True)
+
+
+def _rev(collection: Documents, key: str) -> int:
     found = collection.find_one({"_id": key}, {"rev": 1})
-    return None if found is None else found["rev"]
+    return found["rev"] if found else 0
 
 
-def _write(collection: Documents, key: str, rev: int | None, change: Document) -> bool:
-    """Make a change, unless somebody else made one since `rev` was read."""
-    if rev is None:
-        try:
-            collection.insert_one({"_id": key, "rev": 0, **change["$set"]})
-        except DuplicateKeyError:
-            return False
-        return True
-    guarded = {**change, "$inc": {"rev": 1}}
-    return bool(collection.update_one({"_id": key, "rev": rev}, guarded).modified_count)
+def _write(collection: Documents, key: str, rev: int, state: Document) -> None:
+    """Write a count down, unless a new one was asked for since `rev` was read."""
+    change: Document = {"$set": state, "$unset": {"due": ""}, "$inc": {"rev": 1}}
+    collection.update_one({"_id": key, "rev": rev}, change)
 
 
 def _count(found: Document) -> Count:

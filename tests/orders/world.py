@@ -129,6 +129,7 @@ class World:
             None,
         )
         made.clock = self.clock
+        made.sales.rest = 0
         return made
 
     # --- what happens -----------------------------------------------------------------------------
