@@ -11,7 +11,7 @@ ACTIONS = ["tail", "publish", "dead", "retry", "replay", "resync"]
 
 def test_help_lists_every_command():
     helped = ticketing("--help", env={}).expect(0)
-    for command in ("web", "worker", "alarms", "events", "audit", "backup", "restore"):
+    for command in ("web", "worker", "alarms", "events", "accounts", "audit", "backup", "restore"):
         assert f"\n    {command}" in helped.out
     assert helped.err == ""
 

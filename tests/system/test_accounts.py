@@ -1,6 +1,9 @@
 """Signing in and out, through the gateway."""
 
+import os
 import secrets
+import subprocess
+import sys
 
 import pytest
 
@@ -75,3 +78,55 @@ def test_signing_out_in_one_place_leaves_the_others(world: World):
     person.post("/api/users/signout").expect(200)
     wait_until(lambda: gone.get("/api/orders").status == 401, "the end of the session", 1.0)
     phone.get("/api/orders").expect(200)
+
+
+@pytest.mark.parametrize("service", ASKING)
+def test_a_revoked_api_token_is_worthless_everywhere_within_a_second(world: World, service: str):
+    person = world.person()
+    wish = {"name": "a program", "scopes": ["read", "sell", "buy"]}
+    made = person.post("/api/users/tokens", wish).expect(201).json
+    program = Client(person.url, headers={"Authorization": f"Bearer {made['token']}"})
+    method, path = ASKING[service]
+    assert program.send(method, path).status in (200, 404)
+    person.delete(f"/api/users/tokens/{made['id']}").expect(204)
+    wait_until(lambda: program.send(method, path).status == 401, "the end of the token", 1.0)
+    person.get("/api/orders").expect(200)
+
+
+def test_a_token_that_may_only_read_neither_sells_nor_buys(world: World):
+    person, seller = world.person(), world.person()
+    wish = {"name": "a display", "scopes": ["read"]}
+    made = person.post("/api/users/tokens", wish).expect(201).json
+    display = Client(person.url, headers={"Authorization": f"Bearer {made['token']}"})
+    display.get("/api/orders").expect(200)
+    body = {"ticketId": seller.sells()["id"]}
+    for path in ("/api/tickets", "/api/orders", "/api/payments"):
+        display.post(path, body).expect(403)
+    display.get("/api/users/export").expect(403)
+
+
+def test_mails_land_where_make_up_says(world: World):
+    person = world.person()
+    world.visitor().post("/api/users/password/forgotten", {"email": person.email}).expect(202)
+    folder = world.stack.home.path / "mails"
+    wait_until(lambda: [*folder.glob("*.eml")], "the mail")
+    assert str(folder) in world.stack.printed
+    wait_until(lambda: person.email in world.visitor().get("/account/mails").text, "the page")
+
+
+def test_what_an_operator_does_counts_everywhere(world: World):
+    person = world.person()
+    env = {**os.environ, **world.stack.parts["auth-worker"].env}
+
+    def accounts(*words: str) -> int:
+        command = (sys.executable, "-m", "ticketing", "accounts", *words)
+        return subprocess.run(command, env=env, capture_output=True, check=False).returncode
+
+    assert accounts("verify", "nobody@example.com") == 1
+    assert accounts("grant-admin", person.email.upper()) == 0
+    assert accounts("disable", person.email) == 0
+    wait_until(lambda: person.get("/api/orders").status == 401, "the end of the session")
+    body = {"email": person.email, "password": PASSWORD}
+    person.post("/api/users/signin", body).expect(400)
+    assert accounts("enable", person.email) == 0
+    person.post("/api/users/signin", body).expect(200)
