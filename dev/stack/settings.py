@@ -15,7 +15,7 @@ VARIABLES = {
     "DATA": "folder of all data, logs and keys (default .data in the project)",
     "HOLD_SECONDS": "how long a reservation waits for its payment (default 900)",
     "SEED": "0: no demo data",
-    "RATE_LIMITS": "0: no limits on sign-in and sign-up",
+    "RATE_LIMITS": "0: no limits on guesses, mails, reservations and cards",
     "VERIFY_EMAIL": "0: accounts are usable without a verified address",
     "MONGO_URI": "a MongoDB to use for every service instead of starting one for each",
     "NATS_URL": "a NATS with JetStream to use instead of starting one",

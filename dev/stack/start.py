@@ -38,7 +38,7 @@ def _end_leftovers(last: Run, report: Report) -> None:
 
 def _warn(settings: Settings, report: Report) -> None:
     if not settings.rate_limits:
-        report.warn("RATE_LIMITS=0: sign-in and sign-up are not limited, never do this in public")
+        report.warn("RATE_LIMITS=0: no limits on guesses, mails, holds, cards; never in public")
     if not settings.verify_email:
         report.warn("VERIFY_EMAIL=0: addresses are not verified, never do this in public")
     if settings.uses_real_stripe:
