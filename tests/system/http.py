@@ -83,7 +83,7 @@ class Client:
         try:
             connection.request(method, path, body, self._headers(body) | dict(headers))
             answer = connection.getresponse()
-            text = answer.read().decode()
+            text = answer.read().decode(errors="replace")  # a typeface is no text
         except (OSError, HTTPException) as error:
             raise Unanswered(f"{method} {path}: {error!r}") from error
         finally:
