@@ -81,6 +81,9 @@ def show(order_id: str) -> BaseResponse:
         order=order,
         late=late,
         spoken=asks_for_news,
+        # Payments sends people here a moment before its event arrives.
+        confirming=order.status == "awaiting:payment"
+        or (order.status == "created" and "paid" in request.args and not late),
         key=web.new_key(),
     )
 

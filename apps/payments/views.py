@@ -53,7 +53,7 @@ def create() -> BaseResponse:
         return web.see_other(payment.intent.redirect_url)
     if _embedded():  # the order's page goes on by itself
         return _form(payment)
-    return web.see_other(f"/orders/{order_id}")
+    return web.see_other(_order_page(payment))
 
 
 @blueprint.get("/payments/return/<order_id>")
@@ -63,7 +63,12 @@ def back(order_id: str) -> BaseResponse:
     if payment.status == "declined":
         error = payment.attempt.error if payment.attempt else None
         return _form(payment, [FieldError(error or "The bank did not confirm the payment")], 400)
-    return web.see_other(f"/orders/{payment.id}")
+    return web.see_other(_order_page(payment))
+
+
+def _order_page(payment: Payment) -> str:
+    """The order, told of the bank's yes, as the event that says so may still be on its way."""
+    return f"/orders/{payment.id}{'?paid=1' if payment.status in ('authorized', 'paid') else ''}"
 
 
 def _form(payment: Payment, errors: list[FieldError] | None = None, status: int = 200) -> Response:

@@ -109,7 +109,7 @@ def test_what_stripe_gives_back_is_sent_once(page: Page, real: Site) -> None:
 
     page.on("request", note)
     pay(page, "pm_card_visa")
-    page.wait_for_url(re.compile(f"/orders/{ORDER}$"))
+    page.wait_for_url(re.compile(rf"/orders/{ORDER}\?paid=1$"))
     assert posted == ["/payments"]
     assert [attempt.method.value for attempt in real.shop.payment().attempts] == ["pm_card_visa"]
 
@@ -126,7 +126,7 @@ def test_what_stripe_refuses_is_said_and_can_be_mended(
     pay(page, "pm_card_chargeDeclined")
     page.wait_for_selector(".notice.bad:has-text('Your card was declined')")
     pay(page, "pm_card_visa")
-    page.wait_for_url(re.compile(f"/orders/{ORDER}$"))
+    page.wait_for_url(re.compile(rf"/orders/{ORDER}\?paid=1$"))
     assert len(real.shop.payment().attempts) == 2
 
 

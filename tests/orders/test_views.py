@@ -279,6 +279,17 @@ def test_a_page_that_is_late_shows_that_time_is_up(
     assert "Confirming your payment" in buyer.get(_asks(late.text), headers=HTMX).text
 
 
+def test_who_comes_from_paying_is_not_asked_to_pay_again(
+    buyer: FlaskClient, order: Order, memory: World
+) -> None:
+    text = page(buyer, f"/orders/{order.id}?paid=1")
+    assert "Confirming your payment" in text
+    assert '<noscript><meta http-equiv="refresh"' in text
+    assert "/payments/new" not in text
+    let_expire(memory, order)
+    assert "Confirming" not in page(buyer, f"/orders/{order.id}?paid=1")
+
+
 def test_trying_again_reserves_as_many_again(
     buyer: FlaskClient, order: Order, memory: World
 ) -> None:

@@ -11,6 +11,7 @@ from tests.payments.market import ORDER
 from tests.payments.shop import CONFIRM, INTENTS, Site
 
 ORDER_PAGE = f"/orders/{ORDER}"
+PAID_PAGE = f"{ORDER_PAGE}?paid=1"  # it waits for the news that is on its way
 HTMX = {"HX-Request": "true"}
 
 
@@ -39,13 +40,13 @@ def test_htmx_gets_the_form_alone(site: Site) -> None:
 
 def test_a_paid_order_leads_to_its_page(site: Site) -> None:
     answer = send(site)
-    assert (answer.status_code, answer.location) == (303, ORDER_PAGE)
+    assert (answer.status_code, answer.location) == (303, PAID_PAGE)
     assert site.shop.payment().status == "authorized"
 
 
 def test_htmx_is_led_there_too(site: Site) -> None:
     answer = send(site, headers=HTMX)
-    assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, ORDER_PAGE)
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (200, PAID_PAGE)
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
@@ -81,7 +82,7 @@ def test_the_bank_sends_the_buyer_back_to_the_order(site: Site) -> None:
     back = site.shop.at_the_bank(site.shop.payment(), "complete").headers["Location"]
     assert back.startswith(f"http://shop.test/payments/return/{ORDER}?")
     answer = site.buyer.get(back.removeprefix("http://shop.test"))
-    assert (answer.status_code, answer.location) == (303, ORDER_PAGE)
+    assert (answer.status_code, answer.location) == (303, PAID_PAGE)
     assert site.shop.payment().status == "authorized"
 
 
@@ -223,7 +224,7 @@ def test_in_the_page_of_the_order_there_is_a_link_to_it(real: Site) -> None:
 def test_what_its_form_sends_is_paid_by_the_same_code(real: Site) -> None:
     form = {"orderId": ORDER, "paymentMethod": "pm_card_visa", "idempotencyKey": "k" * 20}
     answers = [real.buyer.post("/payments", data=form) for _ in range(2)]
-    assert [(a.status_code, a.location) for a in answers] == [(303, ORDER_PAGE)] * 2
+    assert [(a.status_code, a.location) for a in answers] == [(303, PAID_PAGE)] * 2
     assert len(real.shop.payment().attempts) == 1
 
 

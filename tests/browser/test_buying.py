@@ -1,0 +1,117 @@
+"""Buying, as people see it."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import HOLD, Visits
+from tests.browser.visitor import Visitor
+from tests.system.world import World
+
+SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+
+
+def at_an_order(visits: Visits, world: World, *, scripts: bool = True) -> Visitor:
+    """A buyer who has just reserved a ticket."""
+    ticket = world.person().sells(title="A night at the opera", venue="The old theatre")
+    visitor = visits.by(world.person(), java_script_enabled=scripts)
+    visitor.reserves(ticket["id"])
+    visitor.sees_heading("Yours for")
+    if not scripts:
+        visitor.follows("Pay by card")
+    return visitor
+
+
+@SCRIPTS
+def test_somebody_finds_buys_and_keeps_a_ticket(visits: Visits, world: World, scripts: bool):
+    title = f"The {'first' if scripts else 'second'} night of the proms"
+    world.person().sells(title=title, price=20.5, quantity=3)
+    buyer = visits.by(world.person(), java_script_enabled=scripts)
+    buyer.opens("/")
+    buyer.page.get_by_role("searchbox").fill(title)
+    if not scripts:
+        buyer.presses("Search")
+    buyer.follows(title)
+    buyer.presses("Reserve")
+    buyer.sees_heading("Yours for")
+    if not scripts:
+        buyer.follows("Pay by card")
+    buyer.presses("Pay 20.50 USD")
+    buyer.sees_heading("Paid. See you there!")
+    buyer.follows("Show my ticket")
+    expect(buyer.main.locator("svg[role=img], img").first).to_be_visible()
+    buyer.opens("/orders")
+    buyer.sees(title)
+
+
+@SCRIPTS
+def test_a_declined_card_says_why_and_another_one_pays(visits: Visits, world: World, scripts: bool):
+    buyer = at_an_order(visits, world, scripts=scripts)
+    buyer.presses("Insufficient funds")
+    buyer.sees("insufficient funds")
+    buyer.presses("Pay 20.00 USD")
+    buyer.sees_heading("Paid. See you there!")
+
+
+@SCRIPTS
+@pytest.mark.parametrize(
+    ("answer", "then"),
+    [("Complete", "Paid. See you there!"), ("Fail", "Pay by card")],
+)
+def test_the_bank_asks(visits: Visits, world: World, scripts: bool, answer: str, then: str):
+    buyer = at_an_order(visits, world, scripts=scripts)
+    buyer.presses("Asks your bank")
+    buyer.page.get_by_role("button", name=answer, exact=True).click()
+    buyer.sees(then)
+
+
+def test_time_runs_out_while_somebody_looks(visits: Visits, world: World):
+    buyer = at_an_order(visits, world)
+    buyer.sees_heading("Time is up", HOLD + 15)
+    buyer.presses("Try again")
+    buyer.sees_heading("Yours for")
+    buyer.presses("Pay 20.00 USD")
+    buyer.sees_heading("Paid. See you there!")
+
+
+def test_two_people_look_at_one_ticket(visits: Visits, world: World):
+    ticket = world.person().sells(title="One seat")
+    ada, bob = visits.by(world.person()), visits.by(world.person())
+    bob.opens(f"/tickets/{ticket['id']}")
+    expect(bob.main.get_by_role("button", name="Reserve")).to_be_visible()
+    ada.reserves(ticket["id"])
+    # Nobody touches this page: it hears of the reservation, and later of its end.
+    bob.sees("Somebody has reserved it")
+    ada.presses("Cancel this reservation")
+    expect(bob.main.get_by_role("button", name="Reserve")).to_be_visible()
+
+
+def test_back_and_reload_buy_nothing_twice(visits: Visits, world: World):
+    buyer = at_an_order(visits, world)
+    order = buyer.page.url
+    buyer.presses("Pay 20.00 USD")
+    buyer.sees_heading("Paid. See you there!")
+    buyer.page.go_back()
+    buyer.page.reload()
+    buyer.opens("/orders")
+    links = buyer.main.locator("a[href^='/orders/']").evaluate_all(
+        "links => links.map(link => link.getAttribute('href'))"
+    )
+    orders = {link for link in links if re.fullmatch(r"/orders/[0-9a-f]{24}", link)}
+    assert {order.partition("//")[2].partition("/")[2]} == {path.lstrip("/") for path in orders}
+
+
+def test_everything_works_by_keyboard(visits: Visits, world: World):
+    ticket = world.person().sells(title="Keys only")
+    buyer = visits.by(world.person())
+    buyer.opens(f"/tickets/{ticket['id']}")
+    buyer.page.keyboard.press("Tab")
+    expect(buyer.page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    buyer.page.keyboard.press("Enter")
+    for _ in range(10):
+        buyer.page.keyboard.press("Tab")
+        if buyer.page.evaluate("document.activeElement.textContent.trim()") == "Reserve":
+            break
+    buyer.page.keyboard.press("Enter")
+    buyer.sees_heading("Yours for")
