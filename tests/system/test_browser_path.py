@@ -110,7 +110,7 @@ def test_somebody_not_signed_in_comes_back_to_where_they_were(world: World, sell
 def test_pages_for_everybody_are_there(world: World, path: str):
     page = world.visitor().get(path).expect(200)
     assert "<!doctype html>" in page.text
-    for asset in re.findall(r'(?:href|src)="(/[^"]+/static/[^"]+)"', page.text):
+    for asset in re.findall(r'(?:href|src)="(/[^"]+/static/[^"#]+)', page.text):
         world.visitor().get(asset).expect(200)
 
 
