@@ -123,6 +123,19 @@ def test_two_workers_do_not_both_send(mailbox: Mailbox) -> None:
     assert (len(server.taken), other.taken) == (1, [])
 
 
+def test_two_workers_that_found_the_same_mail_send_it_once(mailbox: Mailbox) -> None:
+    server = Server()
+    mailbox.post("ada@example.com", LETTER)
+    found = mailbox.collection.find_one()
+
+    def slow(message: EmailMessage) -> None:
+        mailbox._hand_over(found, server)  # the other one, while this one is at it
+        server(message)
+
+    mailbox._hand_over(found, slow)
+    assert len(server.taken) == 1
+
+
 def test_one_refused_address_holds_up_no_other(mailbox: Mailbox) -> None:
     taken: list[str] = []
 

@@ -83,3 +83,15 @@ def test_revoking_says_so_once() -> None:
 def test_an_open_session_has_nothing_to_announce() -> None:
     with pytest.raises(ValueError, match="not revoked"):
         models.public_session(a_session())
+
+
+def test_a_link_that_was_overtaken_while_it_was_used_changes_nothing() -> None:
+    account, _ = models.register("ada@example.com", "hash", verified=False, now=NOW)
+    moved_on, _ = models.with_password(account, "newer", account.generation)
+    for use in (
+        lambda: models.verify(moved_on, account.generation),
+        lambda: models.with_password(moved_on, "mine", account.generation),
+        lambda: models.with_email(moved_on, "eve@example.com", account.generation),
+    ):
+        with pytest.raises(models.LinkSpent):
+            use()
