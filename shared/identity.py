@@ -18,7 +18,7 @@ from shared.bus import Bus
 from shared.config import Settings
 from shared.errors import Forbidden, NotSignedIn, NotVerified, Unavailable
 from shared.events import SessionRevoked, parse
-from shared.people import User
+from shared.people import ADMIN, User
 
 if TYPE_CHECKING:
     from flask import Flask, Request
@@ -29,7 +29,6 @@ COOKIE = "session"
 ISSUER = "ticketing-auth"
 AUDIENCE = "ticketing"
 LIFETIME = timedelta(hours=12)
-ADMIN = "admin"  # the role of those who look after the installation
 REFRESH = 60  # seconds between two looks at auth's keys at the most
 STALE = 3_600  # seconds after which keys are looked up again, so that a retired one ends
 # What reading keys can raise: no answer, half an answer, something that holds no keys.

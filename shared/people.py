@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+ADMIN = "admin"  # the role of those who look after the installation
+
 
 @dataclass(frozen=True)
 class User:

@@ -15,6 +15,7 @@ def create_app(settings: "Settings", services: "Services", person: "Identity") -
     from pathlib import Path
 
     from apps.auth import (
+        admin,
         api,
         api_account,
         doors,
@@ -36,5 +37,6 @@ def create_app(settings: "Settings", services: "Services", person: "Identity") -
         app.register_blueprint(door.blueprint)
     if settings.embedded and settings.mail_dir:
         app.register_blueprint(views_mails.blueprint(Path(settings.mail_dir)))
+    app.register_blueprint(admin.blueprint)
     openapi.init_app(app, "/api/users", "Users")
     return app

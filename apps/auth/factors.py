@@ -95,6 +95,7 @@ class Factors:
         codes = [secrets.token_hex(8) for _ in range(RECOVERY_CODES)]
         factor = Factor(secret, step, tuple(_hash(account.id, each) for each in codes))
         self.service.accounts.aggregates.update(account.id, lambda found: _add(found, factor))
+        self.service.audit.note("factor.on", user.id)
         log.info("second factor on", user=user.id)
         return ["-".join(re.findall("....", each)) for each in codes]
 
@@ -104,6 +105,7 @@ class Factors:
         self.service.accounts.aggregates.update(
             account.id, lambda found: models.with_factor(found, None)
         )
+        self.service.audit.note("factor.off", user.id)
         log.info("second factor off", user=user.id)
 
     def require(self, account: Account, code: str | None) -> None:
@@ -112,7 +114,15 @@ class Factors:
             return
         if not code:
             raise CodeNeeded(account)
-        self.service.accounts.aggregates.update(account.id, lambda found: _spend(found, code))
+        try:
+            after = self.service.accounts.aggregates.update(
+                account.id, lambda found: _spend(found, code)
+            )
+        except WrongCode:
+            self.service.audit.failed("sign-in.failed", f"user:{account.id}", "wrong code")
+            raise
+        if after.factor and len(after.factor.recovery) < len(account.factor.recovery):
+            self.service.audit.note("factor.recovery-used", account.id)
 
     # --- between the two steps of signing in
 

@@ -36,6 +36,7 @@ class Keyring:
             # The account was closed or its password reset, and that may have missed this token.
             self.service.tokens.revoke(token.id, datetime.now(UTC))
             raise NotSignedIn
+        self.service.audit.note("token.made", user.id, f"token:{token.id}", " ".join(scopes))
         log.info("token granted", user=user.id, token=token.id)
         return token, text
 
@@ -45,4 +46,5 @@ class Keyring:
         if token is None or token.user_id != user.id:
             raise NotFound
         self.service.tokens.revoke(token_id, datetime.now(UTC))
+        self.service.audit.note("token.revoked", user.id, f"token:{token_id}")
         log.info("token revoked", user=user.id, token=token_id)

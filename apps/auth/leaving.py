@@ -52,6 +52,7 @@ class Leaving:
         self.service.sign_out_everywhere(user.id)
         self.service.sessions.forget_devices(user.id)
         self.mailbox.forget(email)
+        self.service.audit.note("account.deleted", user.id)
         log.info("account deleted", user=user.id)
 
 

@@ -54,6 +54,7 @@ class Letters:
         account = self.service.accounts.aggregates.update(
             key, lambda account: models.verify(account, generation)
         )
+        self.service.audit.note("email.verified", key)
         log.info("address confirmed", user=key)
         return account
 
@@ -61,6 +62,7 @@ class Letters:
         """Send a link to set a new password, if there is such an account; tell nobody whether."""
         account = self.service.accounts.by_email(email)
         if account and account.may_sign_in:
+            self.service.audit.failed("password.reset-asked", f"user:{account.id}")
             self._send(account, RESET, account.email, _reset)
 
     def reset(self, token: str, password: str) -> Account:
@@ -73,6 +75,7 @@ class Letters:
         )
         self.service.sign_out_everywhere(key)
         self.mailbox.post(account.email, _password_changed(self.url))
+        self.service.audit.note("password.reset", key)
         log.info("password reset", user=key)
         return account
 
@@ -90,6 +93,7 @@ class Letters:
         account = self.service.accounts.change_email(key, email, generation)
         if before:
             self.mailbox.post(before.email, _email_changed(self.url))
+        self.service.audit.note("email.changed", key)
         log.info("address changed", user=key)
         return account
 

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from apps.auth import apitokens, create_app, mail, models
 from apps.auth.apitokens import ApiTokens
+from apps.auth.auditing import Audit, AuditLog
 from apps.auth.config import Settings
 from apps.auth.mail import Deliver, Mailbox
 from apps.auth.store import Accounts as AccountStore
 from apps.auth.store import Sessions
 from shared import logs
 from shared.config import load
+from shared.events import AuditRecorded
 from shared.outbox import Aggregates
 from shared.process import Process
 from shared.relay import Relay
 from shared.upkeep import Announce, Upkeep
-from shared.worker import Job, Worker
+from shared.worker import Job, Worker, consumer
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -47,13 +49,18 @@ class _Stores:
         return ApiTokens(self.process.store, self.relay)
 
     @cached_property
+    def audit(self) -> AuditLog:
+        return AuditLog(self.process.store)
+
+    @cached_property
     def mailbox(self) -> Mailbox:
         return Mailbox(self.process.store, self.settings.mail_from)
 
     def ensure_indexes(self) -> "_Stores":
         def ensure() -> None:
-            for store in (self.accounts, self.sessions, self.tokens, self.mailbox):
+            for store in (self.accounts, self.sessions, self.tokens, self.audit):
                 store.ensure_indexes()
+            self.mailbox.ensure_indexes()
 
         self.process.ensure_indexes(ensure)
         return self
@@ -66,7 +73,8 @@ class _Stores:
 
         settings = self.settings
         signer = Signer(settings.jwt_key, settings.jwt_key_previous)
-        stores = (self.accounts, self.sessions, self.tokens)
+        audit = Audit(self.audit, settings.secret_key)
+        stores = (self.accounts, self.sessions, self.tokens, audit)
         return Accounts(*stores, signer, settings.verify_email)
 
     def is_open(self, session_id: str, now: datetime) -> bool:
@@ -119,7 +127,7 @@ def worker() -> Worker:
         jobs.append(Job("mail", 0.5, lambda: stores.mailbox.sweep(deliver)))
     else:
         log.warning("mails wait in the database: neither SMTP_URL nor MAIL_DIR is set")
-    return Worker(process.bus, [], jobs)
+    return Worker(process.bus, [consumer("auth", {AuditRecorded: stores.audit.keep})], jobs)
 
 
 def _deliver(settings: Settings) -> Deliver | None:

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 from apps.auth import models
 from apps.auth.apitokens import ApiTokens
+from apps.auth.auditing import Audit
 from apps.auth.models import Account, InvalidCredentials, LinkSpent, Session, WrongPassword
 from apps.auth.passwords import Passwords
 from apps.auth.store import Accounts as AccountStore
 from apps.auth.store import Sessions
 from apps.auth.tokens import Signer
 from shared import logs
+from shared.auditlog import Entry
 from shared.errors import NotFound, NotSignedIn
 from shared.identity import LIFETIME
 from shared.people import User
@@ -34,6 +36,7 @@ class Accounts:
     accounts: AccountStore
     sessions: Sessions
     tokens: ApiTokens
+    audit: Audit
     signer: Signer
     verify_email: bool
     passwords: Passwords = field(default_factory=Passwords)
@@ -44,6 +47,7 @@ class Accounts:
         verified = not self.verify_email
         account, _ = models.register(email, password_hash, verified=verified, now=_now())
         self.accounts.add(account)
+        self.audit.note("account.created", account.id)
         log.info("signed up", user=account.id)
         return self.begin(account, device)
 
@@ -53,8 +57,17 @@ class Accounts:
         known_hash = account.password_hash if account else None
         matches = self.passwords.matches(known_hash, password)
         if account is None or not matches or not account.may_sign_in:
+            self._note_failure(email, account, matches=matches)
             raise InvalidCredentials
         return self._strengthen(account, password)
+
+    def _note_failure(self, email: str, account: Account | None, *, matches: bool) -> None:
+        """For the audit log; an address that nobody has is not kept, as it may be a password."""
+        if account is None:
+            target = f"address:{self.audit.unknown(email)}"
+            return self.audit.failed("sign-in.failed", target, "no such account")
+        reason = "account disabled" if matches else "wrong password"
+        return self.audit.failed("sign-in.failed", f"user:{account.id}", reason)
 
     def begin(self, account: Account, device: str = "") -> SignedIn:
         """Begin a session. Raises InvalidCredentials where the account changed since `check`."""
@@ -67,6 +80,7 @@ class Accounts:
         if current is None or not same or not current.may_sign_in:
             self._revoke(session.id)
             raise InvalidCredentials
+        self.audit.note("session.begun", account.id)
         return SignedIn(account, self.signer.issue(current, session))
 
     def renewed(self, user: User) -> str | None:
@@ -138,6 +152,7 @@ class Accounts:
         """Whether it is really them. Raises WrongPassword."""
         account = self.own(user)
         if not self.passwords.matches(account.password_hash, password):
+            self.audit.failed("password.wrong", f"user:{account.id}")
             raise WrongPassword(field=field)
         return account
 
@@ -150,13 +165,20 @@ class Accounts:
             lambda found: models.with_password(found, password_hash, account.generation),
         )
         self.sign_out_elsewhere(user)
+        self.audit.note("password.changed", user.id)
         log.info("password changed", user=user.id)
 
     # --- for operators
 
-    def set_disabled(self, user_id: str, *, disabled: bool) -> Account:
-        """Shut somebody out everywhere, or let them in again. Raises NotFound."""
+    def set_disabled(self, user_id: str, *, disabled: bool, entry: Entry | None = None) -> Account:
+        """Shut somebody out everywhere, or let them in again. Raises NotFound.
+
+        `entry` is what an admin's request says for the audit log; a command says nothing.
+        """
+        kind = "account.disabled" if disabled else "account.enabled"
         try:
+            if entry:
+                self.audit.log.add(entry)
             account = self.accounts.aggregates.update(
                 user_id, lambda found: models.disable(found, disabled=disabled)
             )
@@ -164,7 +186,9 @@ class Accounts:
             raise NotFound from None
         if disabled:
             self.sign_out_everywhere(user_id)
-        log.info("account disabled" if disabled else "account enabled", user=user_id)
+        if entry is None:
+            self.audit.by_operator(kind, user_id)
+        log.info(kind, user=user_id)
         return account
 
     def set_role(self, user_id: str, role: str) -> Account:
@@ -178,6 +202,7 @@ class Accounts:
         if before.role == "admin":
             for session in self.sessions.open_of(user_id, _now()):
                 self._revoke(session.id)
+        self.audit.by_operator("role.given", user_id, role)
         log.info("role given", user=user_id, role=role)
         return account
 

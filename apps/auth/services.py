@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from apps.auth.admins import Admins
 from apps.auth.config import Settings
 from apps.auth.factors import Factors
 from apps.auth.keyring import Keyring
@@ -19,6 +20,7 @@ class Services:
     factors: Factors
     keyring: Keyring
     leaving: Leaving
+    admins: Admins
 
 
 def assemble(settings: Settings, accounts: Accounts, mailbox: Mailbox) -> Services:
@@ -29,4 +31,5 @@ def assemble(settings: Settings, accounts: Accounts, mailbox: Mailbox) -> Servic
         Factors(accounts, links),
         Keyring(accounts),
         Leaving(accounts, mailbox),
+        Admins(accounts),
     )

@@ -1,5 +1,6 @@
 """Accounts and sessions in MongoDB."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from pymongo.errors import DuplicateKeyError
@@ -9,6 +10,7 @@ from apps.auth.models import Account, EmailInUse, Session
 from shared.events import UserCreated
 from shared.mongo import Document, Store
 from shared.outbox import Aggregates
+from shared.people import ADMIN
 from shared.relay import Relay
 
 KEPT = 86_400  # seconds for which an expired session is kept
@@ -22,6 +24,7 @@ class Accounts:
     def ensure_indexes(self) -> None:
         self.aggregates.ensure_indexes()
         self.aggregates.collection.create_index("email", unique=True)
+        self.aggregates.collection.create_index("role")
         self._indexed = True
 
     def add(self, account: Account) -> Account:
@@ -41,6 +44,17 @@ class Accounts:
             )
         except DuplicateKeyError:
             raise EmailInUse from None
+
+    def active_admins(self) -> list[Account]:
+        """Those who have the role and can sign in."""
+        admins = map(self.aggregates.load, self.aggregates.collection.find({"role": ADMIN}))
+        return [account for account in admins if account.may_sign_in]
+
+    def emails(self, ids: Iterable[str]) -> dict[str, str]:
+        """The addresses of these people, as far as they have one."""
+        condition: Document = {"_id": {"$in": list(set(ids))}, "deleted": False}
+        found = self.aggregates.collection.find(condition, {"email": 1})
+        return {document["_id"]: document["email"] for document in found}
 
     def by_email(self, email: str) -> Account | None:
         return self.aggregates.find_by({"email": email})

@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from apps.auth import create_app
 from apps.auth.apitokens import ApiTokens
+from apps.auth.auditing import Audit, AuditLog
 from apps.auth.config import Settings
 from apps.auth.mail import Mailbox
 from apps.auth.models import Account
@@ -136,10 +137,13 @@ def build() -> Iterator[Callable[..., World]]:
         signer = Signer(settings.jwt_key, settings.jwt_key_previous)
         accounts, sessions, tokens = AccountStore(store), Sessions(store), ApiTokens(store)
         mailbox = Mailbox(store, settings.mail_from)
-        for each in (accounts, sessions, tokens, mailbox):
+        audit = Audit(AuditLog(store), settings.secret_key)
+        for each in (accounts, sessions, tokens, mailbox, audit.log):
             each.ensure_indexes()
         passwords = Passwords(hasher, patience=0.05)
-        service = Accounts(accounts, sessions, tokens, signer, settings.verify_email, passwords)
+        service = Accounts(
+            accounts, sessions, tokens, audit, signer, settings.verify_email, passwords
+        )
         services = assemble(settings, service, mailbox)
 
         def is_open(key: str, now: datetime) -> bool:
