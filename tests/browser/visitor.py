@@ -22,10 +22,10 @@ class Visitor:
         self.page.goto(path)
         return self
 
-    def signs_in(self, person: Person) -> None:
+    def signs_in(self, person: Person, password: str = PASSWORD) -> None:
         self.opens("/account/signin")
         self.types("E-mail address", person.email)
-        self.types("Password", PASSWORD)
+        self.types("Password", password)
         self.presses("Sign in")
         self.page.wait_for_url(lambda url: "/account/signin" not in url)
 
