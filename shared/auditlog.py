@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from pymongo.errors import DuplicateKeyError
 
 from shared import logs
-from shared.events import AuditData, AuditRecorded
+from shared.events import AuditData, AuditRecorded, Event
 from shared.mongo import Store
 from shared.outbox import Aggregates
 from shared.relay import Relay
@@ -66,6 +66,11 @@ def public(entry: Entry) -> AuditData:
         address=entry.address,
         reason=entry.reason,
     )
+
+
+def announce(entry: Entry) -> tuple[Entry, type[Event]]:
+    """Say an entry again, for an auth that lost it."""
+    return entry, AuditRecorded
 
 
 def from_event(event: AuditRecorded) -> Entry:

@@ -120,12 +120,13 @@ def _told(events: list[Event]) -> Iterable[Told]:
         before[event.aggregate] = data
 
 
-_DULL = (None, 0, False, "")
+# Of the first event of a thing in these spans; what else it says is on the thing's own part.
+_AT_FIRST = ("title", "status", "quantity", "unitAmount", "amount", "currency")
 
 
 def _changes(before: dict[str, Any] | None, after: dict[str, Any]) -> Iterable[str]:
     for name, value in after.items():
-        if before is None and value not in _DULL:
+        if before is None and name in _AT_FIRST:
             yield f"{name}: {_short(value)}"
         elif before is not None and before.get(name) != value:
             yield f"{name}: {_short(before.get(name))} → {_short(value)}"

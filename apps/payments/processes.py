@@ -7,6 +7,7 @@ from apps.payments.config import Settings
 from apps.payments.gateway import Gateway
 from apps.payments.service import Payments
 from apps.payments.store import Payments as Store
+from shared import auditlog
 from shared.config import load
 from shared.outbox import Aggregates
 from shared.process import Process
@@ -45,7 +46,8 @@ def upkeep() -> Upkeep:
     process = Process("payments", settings).start()
     service = payments(settings, process)
     announcements: list[tuple[Aggregates[Any], Announce]] = [
-        (service.store.aggregates, lambda payment: models.resync(payment, service.now()))
+        (service.store.aggregates, lambda payment: models.resync(payment, service.now())),
+        (service.store.trail.aggregates, auditlog.announce),
     ]
     return Upkeep(process.bus, process.relay, announcements, handlers.replicas(service))
 

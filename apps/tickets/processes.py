@@ -6,6 +6,7 @@ from apps.tickets import create_app, handlers, models
 from apps.tickets.config import Settings
 from apps.tickets.service import Tickets
 from apps.tickets.store import Tickets as Store
+from shared import auditlog
 from shared.config import load
 from shared.outbox import Aggregates
 from shared.process import Process
@@ -30,7 +31,8 @@ def upkeep() -> Upkeep:
     process = Process("tickets", settings).start()
     service = Tickets(Store(process.store, process.relay))
     announcements: list[tuple[Aggregates[Any], Announce]] = [
-        (service.store.aggregates, models.announce)
+        (service.store.aggregates, models.announce),
+        (service.store.trail.aggregates, auditlog.announce),
     ]
     replicas = handlers.EventHandlers(service).replicas
     return Upkeep(process.bus, process.relay, announcements, replicas)

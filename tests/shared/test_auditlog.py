@@ -4,7 +4,7 @@ import mongomock
 import pytest
 
 from shared import auditlog
-from shared.auditlog import LEFT_OUT, Entry, Strangers, Trail, entry, from_event, key_id
+from shared.auditlog import LEFT_OUT, Entry, Strangers, Trail, announce, entry, from_event, key_id
 from shared.events import AuditRecorded, parse
 
 
@@ -24,6 +24,17 @@ def test_an_entry_is_noted_once_and_told() -> None:
     event = AuditRecorded.from_dict(told)
     assert parse(event.to_json()) == event
     assert from_event(event) == one
+
+
+def test_an_entry_that_auth_lost_is_said_again() -> None:
+    """As `events resync` does; auth knows it by its id."""
+    database = mongomock.MongoClient(tz_aware=True)["any"]
+    trail, one = Trail(database), made()
+    trail.add(one)
+    trail.aggregates.update(one.id, announce)
+    (document,) = database["audit"].find()
+    assert [told["data"]["id"] for told in document["outbox"]] == [one.id] * 2
+    assert len({told["id"] for told in document["outbox"]}) == 2
 
 
 def test_the_same_parts_give_the_same_id_and_others_another() -> None:
