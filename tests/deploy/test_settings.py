@@ -35,8 +35,9 @@ def test_every_setting_is_documented_and_nothing_else_is():
 
 
 def test_the_table_says_whose_a_setting_is_and_what_it_is_unless_it_is_set():
-    for name, (services, meaning, default, *_) in table().items():
+    for name, (services, meaning, default, *where) in table().items():
         assert meaning, name
+        assert meaning not in where, f"{name}: a place stands where its meaning belongs"
         assert (name, services, default) == (name, places.services(name), places.default(name))
 
 
