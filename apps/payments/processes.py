@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from apps.payments import create_app, handlers, models
+from apps.payments import changes, create_app, handlers
 from apps.payments.config import Settings
 from apps.payments.gateway import Gateway
 from apps.payments.service import Payments
@@ -46,7 +46,7 @@ def upkeep() -> Upkeep:
     process = Process("payments", settings).start()
     service = payments(settings, process)
     announcements: list[tuple[Aggregates[Any], Announce]] = [
-        (service.store.aggregates, lambda payment: models.resync(payment, service.now())),
+        (service.store.aggregates, lambda payment: changes.resync(payment, service.now())),
         (service.store.trail.aggregates, auditlog.announce),
     ]
     return Upkeep(process.bus, process.relay, announcements, handlers.replicas(service))

@@ -1,6 +1,6 @@
 """Giving a whole payment back because an admin says so: noted first, carried out by `settle`."""
 
-from apps.payments import models
+from apps.payments import changes
 from apps.payments.models import Payment, Wish
 from apps.payments.service import Payments
 from shared.auditlog import Entry
@@ -19,9 +19,9 @@ def refund(payments: Payments, order_id: str, entry: Entry) -> Payment:
     if payment is None:
         raise NotFound
     wish = Wish(entry.id, entry.actor, now, entry.reason)
-    models.wish_refund(payment, wish, now)  # what is refused is not noted as done
+    changes.wish_refund(payment, wish, now)  # what is refused is not noted as done
     store.trail.add(entry)
-    store.aggregates.update(order_id, lambda current: models.wish_refund(current, wish, now))
+    store.aggregates.update(order_id, lambda current: changes.wish_refund(current, wish, now))
     payments.settle_quietly(order_id)
     return store.require(order_id)
 

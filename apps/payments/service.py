@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from apps.payments import models
+from apps.payments import changes, models, settling
 from apps.payments.errands import Errands
 from apps.payments.gateway import Doubt, Gateway
-from apps.payments.models import Intent, Method, Move, Payment
+from apps.payments.models import Intent, Method, Payment
+from apps.payments.settling import Move
 from apps.payments.store import Payments as Store
 from shared import logs
 from shared.errors import NotHereYet
@@ -64,8 +65,8 @@ class Payments:
         payment = self.wait_for(user, order_id)
         if key and (again := self._earlier(user, key, key_hash)):
             return models.require_under_way(again)
-        if models.may_begin(payment):
-            models.require_attempt_left(payment, self.most_attempts)
+        if changes.may_begin(payment):
+            changes.require_attempt_left(payment, self.most_attempts)
             payment = self._begin(payment, method, (key, key_hash))
         if payment.order.status == "cancelled":
             self.settle_quietly(order_id)  # cancelled just now: let go what was authorised
@@ -98,16 +99,16 @@ class Payments:
     def _begin(self, payment: Payment, method: Method, keys: tuple[str | None, str]) -> Payment:
         """Note the attempt, then confirm it. Whoever loses a race finds the winner's attempt."""
         fresh = None
-        if models.needs_intent(payment):
+        if changes.needs_intent(payment):
             try:
-                fresh = self.gateway.create(payment, models.next_number(payment))
+                fresh = self.gateway.create(payment, changes.next_number(payment))
             except Doubt:
                 # Stripe serves one at a time, and lets no other tab wait.
                 if faster := wait_for(payment.id, lambda: self._begun_since(payment)):
                     return faster
                 raise
         begun = self.store.aggregates.update(
-            payment.id, lambda current: models.begin(current, fresh, method, keys, self.now())
+            payment.id, lambda current: changes.begin(current, fresh, method, keys, self.now())
         )
         if len(begun.attempts) == len(payment.attempts) or begun.intent is None:
             return begun
@@ -138,12 +139,12 @@ class Payments:
         if look and payment.intent:
             payment = self._take_in(order_id, self.gateway.read(payment.intent))
         for _ in range(MOVES):
-            move = models.next_move(payment, self.now())
+            move = settling.next_move(payment, self.now())
             before, payment = payment, self._make(move, payment)
             if payment == before:
                 break
         return self.store.aggregates.update(
-            order_id, lambda current: models.rest(current, self.now())
+            order_id, lambda current: changes.rest(current, self.now())
         )
 
     def _make(self, move: Move, payment: Payment) -> Payment:
@@ -152,7 +153,7 @@ class Payments:
             return payment
         if move == "say again":
             return self.store.aggregates.update(
-                payment.id, lambda current: models.say_again(current, self.now())
+                payment.id, lambda current: changes.say_again(current, self.now())
             )
         if move == "confirm":
             return self._confirm_again(payment, intent)
@@ -184,7 +185,7 @@ class Payments:
         """Store what Stripe told, and what follows from it for others."""
         return self.store.aggregates.update(
             order_id,
-            lambda current: models.observe(current, seen, self.now(), answer_to=answer_to),
+            lambda current: changes.observe(current, seen, self.now(), answer_to=answer_to),
         )
 
     # --- what others report -----------------------------------------------------------------------
@@ -208,7 +209,7 @@ class Payments:
     def _update_replica(self, event: OrderEvent, rebuild: bool) -> None:
         self.store.aggregates.update(
             event.data.id,
-            lambda current: models.learn(current, event, self.now(), rebuild=rebuild),
+            lambda current: changes.learn(current, event, self.now(), rebuild=rebuild),
         )
 
     def _new(self, event: OrderEvent) -> Payment:
@@ -234,7 +235,7 @@ class Payments:
             else:
                 log.error("settling failed", order=order_id, exc_info=error)
             self.store.aggregates.update(
-                order_id, lambda current: models.postpone(current, self.now())
+                order_id, lambda current: changes.postpone(current, self.now())
             )
 
     def reconcile(self) -> None:

@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.payments import models
+from apps.payments import changes, models, settling
 from apps.payments.models import (
-    LISTEN,
-    LOOK,
-    RETRY,
     Attempt,
     AttemptState,
     Intent,
@@ -23,6 +20,7 @@ from apps.payments.models import (
     Pair,
     Payment,
 )
+from apps.payments.settling import LISTEN, LOOK, RETRY
 from shared.errors import Forbidden, KeyReused, NotFound
 from shared.events import (
     OrderAwaitingPayment,
@@ -94,7 +92,7 @@ def seen(status: IntentStatus, **changes: Any) -> Intent:
 def test_what_a_look_at_the_intent_makes_of_an_attempt(
     state: AttemptState, status: IntentStatus
 ) -> None:
-    after, event = models.observe(paying(state), seen(status), NOW)
+    after, event = changes.observe(paying(state), seen(status), NOW)
     assert after.attempt is not None
     expected: dict[str, tuple[str, Any]] = {
         "succeeded": ("authorized", PaymentCompleted),
@@ -109,8 +107,8 @@ def test_what_a_look_at_the_intent_makes_of_an_attempt(
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("state", ATTEMPTS)
 def test_what_an_attempts_own_answer_makes_of_it(state: AttemptState, status: IntentStatus) -> None:
-    after, event = models.observe(paying(state), seen(status), NOW, answer_to=1)
-    looked, looked_event = models.observe(paying(state), seen(status), NOW)
+    after, event = changes.observe(paying(state), seen(status), NOW, answer_to=1)
+    looked, looked_event = changes.observe(paying(state), seen(status), NOW)
     assert after.attempt is not None
     assert looked.attempt is not None
     expected = {
@@ -124,17 +122,17 @@ def test_what_an_attempts_own_answer_makes_of_it(state: AttemptState, status: In
 
 def test_the_answer_to_an_earlier_attempt_declines_no_later_one() -> None:
     payment = paying("started", n=2)
-    assert models.observe(payment, seen("requires_payment_method"), NOW, answer_to=1) == (
+    assert changes.observe(payment, seen("requires_payment_method"), NOW, answer_to=1) == (
         payment,
         None,
     )
-    after, _ = models.observe(payment, seen("requires_payment_method"), NOW, answer_to=2)
+    after, _ = changes.observe(payment, seen("requires_payment_method"), NOW, answer_to=2)
     assert after.status == "declined"
 
 
 def test_a_declined_attempt_keeps_the_reason() -> None:
     declined = seen("requires_payment_method", error="Your card was declined.")
-    after, event = models.observe(paying("started"), declined, NOW, answer_to=1)
+    after, event = changes.observe(paying("started"), declined, NOW, answer_to=1)
     assert event is None
     assert after.attempt is not None
     assert after.attempt.error == "Your card was declined."
@@ -143,30 +141,30 @@ def test_a_declined_attempt_keeps_the_reason() -> None:
 
 @pytest.mark.parametrize("status", [status for status in STATUSES if status != "succeeded"])
 def test_money_is_final(status: IntentStatus) -> None:
-    assert models.observe(PAID, seen(status, refunded=9), NOW, answer_to=1) == (PAID, None)
+    assert changes.observe(PAID, seen(status, refunded=9), NOW, answer_to=1) == (PAID, None)
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_dead_intent_stays_dead(status: IntentStatus) -> None:
     dead = ended("canceled")
-    assert models.observe(dead, seen(status), NOW, answer_to=1) == (dead, None)
+    assert changes.observe(dead, seen(status), NOW, answer_to=1) == (dead, None)
 
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_another_intent_says_nothing(status: IntentStatus) -> None:
     payment = paying("started")
     other = replace(seen(status), id="pi_0")
-    assert models.observe(payment, other, NOW, answer_to=1) == (payment, None)
-    assert models.observe(NEW, other, NOW) == (NEW, None)
+    assert changes.observe(payment, other, NOW, answer_to=1) == (payment, None)
+    assert changes.observe(NEW, other, NOW) == (NEW, None)
 
 
 def test_a_refund_counts_upwards_only() -> None:
     some = seen("succeeded", captured=AMOUNT, refunded=900)
-    after, event = models.observe(PAID, some, NOW)
+    after, event = changes.observe(PAID, some, NOW)
     assert (after.status, event) == ("paid", PaymentRefunded)
-    assert models.observe(after, some, NOW) == (after, None)
-    assert models.observe(after, replace(some, refunded=0), NOW) == (after, None)
-    after, event = models.observe(after, replace(some, refunded=AMOUNT), NOW)
+    assert changes.observe(after, some, NOW) == (after, None)
+    assert changes.observe(after, replace(some, refunded=0), NOW) == (after, None)
+    after, event = changes.observe(after, replace(some, refunded=AMOUNT), NOW)
     assert (after.status, event) == ("refunded", PaymentRefunded)
 
 
@@ -184,8 +182,8 @@ def test_whatever_is_seen_again_changes_nothing(
         captured = AMOUNT if status == "succeeded" else 0
         look = seen(status, captured=captured, refunded=min(refunded, captured))
         before = payment
-        payment, event = models.observe(payment, look, NOW, answer_to=answer_to)
-        assert models.observe(payment, look, NOW, answer_to=answer_to) == (payment, None)
+        payment, event = changes.observe(payment, look, NOW, answer_to=answer_to)
+        assert changes.observe(payment, look, NOW, answer_to=answer_to) == (payment, None)
         assert event is None or payment != before
         if before.intent and before.intent.status in ("succeeded", "canceled"):
             assert payment.intent
@@ -196,8 +194,8 @@ def test_whatever_is_seen_again_changes_nothing(
 # --- begin ----------------------------------------------------------------------------------------
 
 
-def begin(payment: Payment, fresh: Intent | None = INTENT) -> models.Change:
-    return models.begin(payment, fresh, VISA, ("key", "hash"), NOW)
+def begin(payment: Payment, fresh: Intent | None = INTENT) -> changes.Change:
+    return changes.begin(payment, fresh, VISA, ("key", "hash"), NOW)
 
 
 def test_an_attempt_is_noted_with_its_intent() -> None:
@@ -211,13 +209,13 @@ def test_an_attempt_is_noted_with_its_intent() -> None:
 @pytest.mark.parametrize("state", ["started", "action", "authorized", "lost"])
 def test_no_attempt_while_one_is_or_may_be_alive(state: AttemptState) -> None:
     payment = paying(state)
-    assert not models.may_begin(payment)
+    assert not changes.may_begin(payment)
     assert begin(payment) == (payment, None)
 
 
 def test_after_a_declined_attempt_the_same_intent_is_tried_again() -> None:
     declined = paying("declined")
-    assert not models.needs_intent(declined)
+    assert not changes.needs_intent(declined)
     after, _ = begin(declined, None)
     assert after.intent == declined.intent
     assert [attempt.n for attempt in after.attempts] == [1, 2]
@@ -225,7 +223,7 @@ def test_after_a_declined_attempt_the_same_intent_is_tried_again() -> None:
 
 def test_after_a_dead_intent_there_must_be_a_new_one() -> None:
     dead = ended("canceled")
-    assert models.next_number(dead) == 2
+    assert changes.next_number(dead) == 2
     assert begin(dead, None) == (dead, None)
     assert begin(dead, INTENT) == (dead, None)  # of the same number: made for an earlier attempt
     after, _ = begin(dead, replace(INTENT, id="pi_2", number=2))
@@ -236,7 +234,7 @@ def test_after_a_dead_intent_there_must_be_a_new_one() -> None:
 @pytest.mark.parametrize("status", ["awaiting:payment", "complete"])
 def test_an_order_that_is_being_paid_gets_no_other_attempt(status: str) -> None:
     for payment in (NEW, paying("declined"), ended("canceled")):
-        assert not models.may_begin(with_order(payment, status))
+        assert not changes.may_begin(with_order(payment, status))
 
 
 def test_a_cancelled_order_is_not_payable() -> None:
@@ -268,23 +266,23 @@ def told(
 
 def test_a_newer_event_replaces_the_order_and_says_when_to_act() -> None:
     event = told(OrderAwaitingPayment, "awaiting:payment", 1, attempt=1)
-    after, said = models.learn(paying("authorized"), event, NOW)
+    after, said = changes.learn(paying("authorized"), event, NOW)
     assert said is None
     assert after.order == replace(
         ORDERED, version=1, status="awaiting:payment", payment=Pair(PAYMENT, 1)
     )
-    assert (models.next_move(after, NOW), after.settle_at) == ("capture", NOW + RETRY)
+    assert (settling.next_move(after, NOW), after.settle_at) == ("capture", NOW + RETRY)
 
 
 def test_an_older_or_the_same_event_changes_nothing() -> None:
-    after, _ = models.learn(NEW, told(OrderCancelled, "cancelled", 2), NOW)
+    after, _ = changes.learn(NEW, told(OrderCancelled, "cancelled", 2), NOW)
     for version in (0, 1, 2):
-        assert models.learn(after, told(OrderCreated, "created", version), NOW) == (after, None)
+        assert changes.learn(after, told(OrderCreated, "created", version), NOW) == (after, None)
 
 
 def test_after_a_restore_a_higher_epoch_is_newer() -> None:
-    after, _ = models.learn(NEW, told(OrderCancelled, "cancelled", 7), NOW)
-    after, _ = models.learn(after, told(OrderCreated, "created", 0, epoch=1), NOW)
+    after, _ = changes.learn(NEW, told(OrderCancelled, "cancelled", 7), NOW)
+    after, _ = changes.learn(after, told(OrderCreated, "created", 0, epoch=1), NOW)
     assert after.order.status == "created"
 
 
@@ -343,14 +341,14 @@ MOVES: list[tuple[str, Payment, str]] = [
     ("payment", "move"), [case[1:] for case in MOVES], ids=[c[0] for c in MOVES]
 )
 def test_the_next_move(payment: Payment, move: str) -> None:
-    assert models.next_move(replace(payment, updated_at=LONG_AGO), NOW) == move
+    assert settling.next_move(replace(payment, updated_at=LONG_AGO), NOW) == move
 
 
 def test_another_payment_of_the_order_is_not_captured() -> None:
     payment = paying("authorized")
     pair = Pair("9a1d00000000000000000009", 1)
     order = replace(ORDERED, status="awaiting:payment", payment=pair)
-    assert models.next_move(replace(payment, order=order, updated_at=NOW), NOW) == "rest"
+    assert settling.next_move(replace(payment, order=order, updated_at=NOW), NOW) == "rest"
 
 
 @pytest.mark.parametrize(
@@ -368,36 +366,36 @@ def test_what_others_may_do_by_themselves_is_waited_for(
 ) -> None:
     payment = replace(payment, updated_at=NOW)
     early = NOW + delay - timedelta(milliseconds=1)
-    assert models.next_move(payment, early) == "rest"
-    assert models.next_move(payment, NOW + delay) == move
-    assert models.look_again_at(payment, NOW) == NOW + delay
+    assert settling.next_move(payment, early) == "rest"
+    assert settling.next_move(payment, NOW + delay) == move
+    assert settling.look_again_at(payment, NOW) == NOW + delay
 
 
 @pytest.mark.parametrize(
     ("payment", "move"), [case[1:] for case in MOVES], ids=[c[0] for c in MOVES]
 )
 def test_whatever_is_not_at_rest_is_looked_at_again(payment: Payment, move: str) -> None:
-    again = models.look_again_at(payment, NOW)
+    again = settling.look_again_at(payment, NOW)
     assert (again is None) == (move == "rest")
     assert again is None or again > NOW
 
 
 def test_resting_forgets_the_time_and_keeps_one_that_is_still_to_come() -> None:
     payment = paying("declined", settle_at=START)
-    assert models.rest(payment, NOW) == (replace(payment, settle_at=None), None)
-    assert models.rest(NEW, NOW) == (NEW, None)
+    assert changes.rest(payment, NOW) == (replace(payment, settle_at=None), None)
+    assert changes.rest(NEW, NOW) == (NEW, None)
     waiting = paying("authorized", settle_at=NOW + timedelta(seconds=1))
-    assert models.rest(waiting, NOW) == (waiting, None)
+    assert changes.rest(waiting, NOW) == (waiting, None)
     overdue = paying("authorized", settle_at=NOW)
-    assert models.rest(overdue, NOW) == (replace(overdue, settle_at=NOW + LISTEN), None)
+    assert changes.rest(overdue, NOW) == (replace(overdue, settle_at=NOW + LISTEN), None)
 
 
 def test_what_does_not_work_out_is_put_off() -> None:
     overdue = with_order(paying("authorized", settle_at=START), "cancelled")
-    assert models.postpone(overdue, NOW) == (replace(overdue, settle_at=NOW + RETRY), None)
-    assert models.postpone(NEW, NOW) == (NEW, None)
+    assert changes.postpone(overdue, NOW) == (replace(overdue, settle_at=NOW + RETRY), None)
+    assert changes.postpone(NEW, NOW) == (NEW, None)
     later = replace(overdue, settle_at=NOW + timedelta(hours=1))
-    assert models.postpone(later, NOW) == (later, None)
+    assert changes.postpone(later, NOW) == (later, None)
 
 
 # --- saying it again ------------------------------------------------------------------------------
@@ -419,18 +417,18 @@ def test_what_does_not_work_out_is_put_off() -> None:
 def test_the_order_hears_what_it_has_not_answered(
     payment: Payment, event: type, attempt: int
 ) -> None:
-    after, said = models.say_again(replace(payment, updated_at=LONG_AGO), NOW)
+    after, said = changes.say_again(replace(payment, updated_at=LONG_AGO), NOW)
     assert (said, after.updated_at) == (event, NOW)
     assert models.public(after).attempt == attempt
-    assert models.say_again(after, NOW) == (after, None)
+    assert changes.say_again(after, NOW) == (after, None)
 
 
 def test_an_attempt_that_the_order_can_not_take_yet_is_announced_later() -> None:
     behind = with_order(paying("started", n=2), "awaiting:payment", 1)
-    after, event = models.observe(behind, seen("requires_capture"), NOW)
+    after, event = changes.observe(behind, seen("requires_capture"), NOW)
     assert (after.status, event) == ("authorized", None)
     free = replace(after, order=ORDERED)
-    assert models.say_again(free, NOW + LISTEN)[1] is PaymentCreated
+    assert changes.say_again(free, NOW + LISTEN)[1] is PaymentCreated
 
 
 @pytest.mark.parametrize(
@@ -449,7 +447,7 @@ def test_an_attempt_that_the_order_can_not_take_yet_is_announced_later() -> None
     ],
 )
 def test_a_resync_announces_what_was_ever_announced(payment: Payment, event: type | None) -> None:
-    assert models.resync(payment, NOW)[1] is event
+    assert changes.resync(payment, NOW)[1] is event
 
 
 # --- what others see ------------------------------------------------------------------------------

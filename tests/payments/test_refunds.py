@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.payments import models, refunds
+from apps.payments import changes, models, refunds, settling
 from apps.payments.models import Intent, NotRefundable, Wish
 from shared.auditlog import Entry, entry
 from shared.errors import NotFound
@@ -37,30 +37,30 @@ def sold(shop: Shop) -> Shop:
 )
 def test_nothing_can_be_refunded_that_was_not_taken(intent: Intent | None) -> None:
     with pytest.raises(NotRefundable):
-        models.wish_refund(replace(NEW, intent=intent), WISH, NOW)
+        changes.wish_refund(replace(NEW, intent=intent), WISH, NOW)
 
 
 def test_what_goes_back_by_itself_needs_no_wish() -> None:
     cancelled = replace(NEW, intent=PAID, order=replace(ORDERED, status="cancelled"))
     with pytest.raises(NotRefundable, match="on its way"):
-        models.wish_refund(cancelled, WISH, NOW)
+        changes.wish_refund(cancelled, WISH, NOW)
 
 
 def test_the_same_wish_again_changes_nothing_and_another_is_refused() -> None:
-    wished, event = models.wish_refund(replace(NEW, intent=PAID), WISH, NOW)
+    wished, event = changes.wish_refund(replace(NEW, intent=PAID), WISH, NOW)
     assert (wished.wish, event) == (WISH, None)
-    assert models.wish_refund(wished, WISH, NOW) == (wished, None)
+    assert changes.wish_refund(wished, WISH, NOW) == (wished, None)
     with pytest.raises(NotRefundable, match="on its way"):
-        models.wish_refund(wished, replace(WISH, id="f" * 24), NOW)
+        changes.wish_refund(wished, replace(WISH, id="f" * 24), NOW)
 
 
 def test_a_wish_waits_until_the_order_knows_that_it_is_paid() -> None:
     """The order completes first, so that every refund is one of a complete order."""
     attempt = models.Attempt(1, models.Method("token", "tok"), "authorized")
     wished = replace(NEW, intent=PAID, attempts=(attempt,), wish=WISH)
-    assert models.stage(wished) == "listen"
+    assert settling.stage(wished) == "listen"
     complete = replace(ORDERED, status="complete")
-    assert models.stage(replace(wished, order=complete)) == "refund"
+    assert settling.stage(replace(wished, order=complete)) == "refund"
 
 
 # --- the whole way --------------------------------------------------------------------------------
