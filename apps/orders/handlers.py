@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from apps.orders.models import Pair
 from apps.orders.onsale import Ticket
 from apps.orders.service import Orders
+from shared import logs
 from shared.bus import Tell, tell_nobody
 from shared.events import (
     Event,
@@ -24,6 +25,8 @@ from shared.events import (
     UserUpdated,
 )
 from shared.worker import Handlers
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,11 @@ class EventHandlers:
         self.orders.refund(event.data.order_id, _pair(event), event.data.refunded)
 
     def on_expiration_complete(self, event: ExpirationComplete) -> None:
-        self.orders.expire(event.data.order_id)
+        try:
+            self.orders.expire(event.data.order_id)
+        except KeyError:
+            # Nothing is lost with it: an alarm only reminds of what the sweep would end anyway.
+            log.warning("an alarm for no order", order=event.data.order_id)
 
     def on_own_orders(self, events: list[OrderEvent]) -> None:
         """Tell everyone what is free now: once for each ticket, however many orders it had."""

@@ -247,3 +247,11 @@ def test_an_order_event_of_an_unknown_ticket(memory: World) -> None:
         memory.store[name].delete_many({})
     memory.handlers.on_own_orders(own)  # type: ignore[arg-type]
     assert not announced(memory)
+
+
+def test_an_alarm_for_an_order_that_is_not_there_is_let_go(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with memory_store() as store:
+        hears(World(store), ExpirationComplete.model_validate({"data": {"orderId": "0" * 24}}))
+    assert "an alarm for no order" in capsys.readouterr().out
