@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - a command-line program prints
 """What open pages cost: memory, and what they do to others. `python -m bench.live`, two minutes.
 
 It starts an embedded stack of its own, opens the pages through the gateway, and compares memory
