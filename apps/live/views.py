@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from apps.live.streams import HEADERS, EventStream
 from apps.live.topics import asked, is_public, key
-from shared.errors import NotSignedIn, Refused, error_body
+from shared.errors import Forbidden, NotSignedIn, Refused, error_body
 from shared.identity import bearer
 from shared.people import User
 
@@ -25,15 +25,17 @@ async def live(request: Request) -> ASGIApp:
 
 
 async def _require_user(request: Request) -> User:
-    """Who asks. Raises NotSignedIn; Unavailable while nobody can be checked."""
+    """Who asks. Raises NotSignedIn or Forbidden; Unavailable while nobody can be checked."""
     state = request.app.state
-    token = bearer(request.headers.get("Authorization", "")) or request.cookies.get(
-        state.cookie, ""
-    )
+    shown = bearer(request.headers.get("Authorization", ""))
+    token = shown or request.cookies.get(state.cookie, "")
     # In a thread, as a key that is not known yet is fetched from auth.
     user = await asyncio.to_thread(state.identity.user, token) if token else None
-    if user is None:
+    # An API token is for programs: it does not come as a cookie, and says what it may do.
+    if user is None or (user.scopes is not None and not shown):
         raise NotSignedIn
+    if user.scopes is not None and "read" not in user.scopes:
+        raise Forbidden("This API token lacks the scope read")
     return user
 
 

@@ -1,0 +1,1 @@
+"""Attacks on a running system, each named by what the attacker wants, and each without success."""
