@@ -22,9 +22,13 @@ async def read(
     bus: Connection, stream: str, subjects: list[str] | None, since: datetime | int, follow: bool
 ) -> AsyncIterator[Message | None]:
     """As `Bus.read`."""
-    start = since
+    start, known = since, None
     while True:
         try:
+            await bus.until_ready()
+            made = (await bus.jetstream.stream_info(stream)).created
+            if made != known:  # a stream that was made anew counts its messages anew
+                start, known = since, made
             async for message in _read_once(bus, stream, subjects, start):
                 if message is not None:
                     start = message.sequence + 1
@@ -41,7 +45,6 @@ async def read(
 async def _read_once(
     bus: Connection, stream: str, subjects: list[str] | None, start: datetime | int
 ) -> AsyncIterator[Message | None]:
-    await bus.until_ready()
     info = await bus.jetstream.add_consumer(
         stream,
         ConsumerConfig(

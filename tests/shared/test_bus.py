@@ -379,6 +379,19 @@ def test_a_follower_survives_a_restart_without_a_gap_or_a_repeat(bus: Bus, nats_
     follower.wait_for("one", "two")
 
 
+def test_a_follower_reads_a_stream_that_was_made_anew_from_its_beginning(
+    bus: Bus, nats_server: NatsServer
+):
+    """Its numbers begin again, so going on at the last one would miss everything for long."""
+    publish(bus, "one", "two", "three")
+    follower = Follower(bus)
+    follower.wait_for("one", "two", "three")
+    nats_server.ask(lambda js: js.delete_stream("EVENTS"))
+    bus.run(bus.ensure_streams(), 10)
+    publish(bus, "four")
+    follower.wait_for("one", "two", "three", "four")
+
+
 def test_reading_consumes_nothing(bus: Bus):
     publish(bus, "one")
     assert texts_in(bus) == ["one"]
