@@ -23,6 +23,7 @@ from shared.ui import iso
 blueprint: Blueprint = admin.blueprint(__name__)
 
 PAGE = 50
+FIRST, LAST = date(1970, 1, 1), date(2200, 1, 1)  # days that the log is searched by
 RECENT = 10  # entries shown with an account
 PARTS = ("orders", "payments", "tickets")
 COLUMNS = ("Time", "What", "Who", "On what", "Address", "Reason", "Id")
@@ -58,8 +59,8 @@ class LogIn(Input):
 
 
 def _midnight(day: date) -> datetime:
-    # A day away from the ends of the calendar, so that there is one after it.
-    return datetime.combine(min(day, date(9000, 1, 1)), time(), UTC)
+    # Entries are found by a number of 64 bits, which holds no day much earlier or later.
+    return datetime.combine(min(max(day, FIRST), LAST), time(), UTC)
 
 
 def _audit() -> Audit:

@@ -63,7 +63,9 @@ class Mailbox:
 
     def sweep(self, deliver: Deliver) -> None:
         """Hand over every mail that is due."""
-        due = self.collection.find({"due_at": {"$lte": datetime.now(UTC)}}).limit(100)
+        due = (
+            self.collection.find({"due_at": {"$lte": datetime.now(UTC)}}).sort("due_at").limit(100)
+        )
         mails: dict[str, Document] = {mail["_id"]: mail for mail in due}
         for_each(mails, lambda key: self._hand_over(mails[key], deliver))
 
@@ -74,7 +76,7 @@ class Mailbox:
             return  # another worker has it
         try:
             deliver(self._message(mail))
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, ValueError) as error:  # the last: can't be written
             self._put_back(mail, error)
         else:
             self.collection.delete_one({"_id": mail["_id"]})
@@ -82,9 +84,7 @@ class Mailbox:
     def _put_back(self, mail: Document, error: Exception) -> None:
         """Try again later, unless the server refuses the address for good or for too long."""
         now = datetime.now(UTC)
-        if isinstance(error, smtplib.SMTPRecipientsRefused) or (
-            now - mail["written_at"] > KEPT_TRYING
-        ):
+        if _is_for_good(error) or now - mail["written_at"] > KEPT_TRYING:
             log.error("mail given up", mail=mail["_id"], error=type(error).__name__)
             self.collection.delete_one({"_id": mail["_id"]})
             return
@@ -100,6 +100,13 @@ class Mailbox:
         message["Subject"] = mail["subject"]
         message.set_content(mail["text"])
         return message
+
+
+def _is_for_good(error: Exception) -> bool:
+    """Whether the server will never take this address. Codes below 500 ask to come again later."""
+    if not isinstance(error, smtplib.SMTPRecipientsRefused):
+        return False
+    return all(code >= 500 for code, _ in error.recipients.values())
 
 
 # --- where mails go -------------------------------------------------------------------------------

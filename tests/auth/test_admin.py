@@ -5,15 +5,18 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import bson
 import pytest
 from flask.testing import FlaskClient
 
 from apps.auth import auditing
+from apps.auth.admin import LogIn
 from apps.auth.auditing import KINDS, Search
 from apps.auth.models import Account
 from shared.auditlog import Entry, entry, public
 from shared.events import AuditRecorded
 from shared.identity import require_admin
+from shared.web import validate
 from tests.auth.conftest import PASSWORD, World, current, post, token_of
 
 ROOT, ADA, BOB = "root@example.com", "ada@example.com", "bob@example.com"
@@ -269,6 +272,15 @@ def test_it_is_searched_by_time_and_paged(world: World, root: FlaskClient) -> No
 @pytest.mark.parametrize("query", ["since=yesterday", "after=forged", "until=2026-02-31"])
 def test_filters_that_make_no_sense_are_refused(root: FlaskClient, query: str) -> None:
     assert root.get(f"/account/admin/log?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "2300-01-01", "9999-12-31"])
+def test_a_day_far_away_is_a_number_that_the_database_can_hold(root: FlaskClient, day: str) -> None:
+    """A database in memory takes any number, so what it would be asked is encoded here."""
+    for name in ("since", "until"):
+        assert root.get(f"/account/admin/log?{name}={day}").status_code == 200
+        search = validate(LogIn, {name: day}, form=True).search
+        assert bson.encode({"place": auditing._place(search.since or search.until)})
 
 
 def test_an_export_says_all_and_is_noted(world: World, root: FlaskClient) -> None:

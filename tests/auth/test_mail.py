@@ -151,6 +151,33 @@ def test_one_refused_address_holds_up_no_other(mailbox: Mailbox) -> None:
     assert mailbox.collection.count_documents({}) == 0
 
 
+def test_a_server_that_wants_to_be_asked_again_later_is_no_refusal(
+    mailbox: Mailbox, clock: type[Later]
+) -> None:
+    """Many servers put off whoever they don't know yet; a mail must outlive that."""
+    server = Server()
+    server.trouble = smtplib.SMTPRecipientsRefused({"ada@example.com": (451, b"greylisted")})
+    mailbox.post("ada@example.com", LETTER)
+    mailbox.sweep(server)
+    server.trouble = None
+    clock.by = timedelta(minutes=1)
+    mailbox.sweep(server)
+    assert [message["To"] for message in server.taken] == ["ada@example.com"]
+
+
+def test_a_mail_that_can_not_be_written_is_given_up_as_well(
+    mailbox: Mailbox, clock: type[Later]
+) -> None:
+    server = Server()
+    server.trouble = UnicodeEncodeError("ascii", "ü", 0, 1, "not in an address")
+    mailbox.post("ada@example.com", LETTER)
+    mailbox.sweep(server)
+    assert mailbox.collection.count_documents({}) == 1
+    clock.by = timedelta(days=3, hours=2)
+    mailbox.sweep(server)
+    assert mailbox.collection.count_documents({}) == 0
+
+
 def test_a_mail_is_given_up_after_three_days(mailbox: Mailbox, clock: type[Later]) -> None:
     server = Server()
     server.trouble = TimeoutError()
