@@ -184,7 +184,8 @@ class _Plugin(FlaskPlugin):
     def _described(
         self, view: Callable[..., Any], about: Documentation, endpoint: str
     ) -> Callable[..., Any]:
-        answers = dict(about.responses) | dict.fromkeys(about.refusals, Errors)
+        refusals = (*about.refusals, _UNREADABLE, *(_OF_ANY_BODY if about.json else ()))
+        answers = dict(about.responses) | dict.fromkeys(refusals, Errors)
         return self.spectree.validate(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - SpecTree types it in part
             json=about.json,
             query=about.query,
@@ -207,6 +208,8 @@ def _undecorated(view: Callable[..., Any]) -> Callable[..., Any]:
     return unwrap(view, stop=lambda function: function in _documented)
 
 
+_UNREADABLE = 400  # an address or a query that can be read in two ways, whatever is asked for
+_OF_ANY_BODY = (413, 415)  # too large, not said to be JSON
 _SIGNED_IN: SecurityValue = [{"cookie": []}, {"bearer": []}]
 _SCHEMES = [
     SecurityScheme(

@@ -6,6 +6,7 @@ import pytest
 
 from dev.stack import Stack
 from tests.security.forger import Forger
+from tests.security.operators import new_admin
 from tests.system.world import Json, Person, World
 
 
@@ -41,6 +42,11 @@ def victim(world: World) -> Person:
 def attacker(world: World) -> Person:
     """Has an account like anybody."""
     return world.person()
+
+
+@pytest.fixture(scope="session")
+def admin(world: World) -> Person:
+    return new_admin(world)
 
 
 @pytest.fixture(scope="session")

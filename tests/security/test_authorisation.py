@@ -1,9 +1,6 @@
 """The table of who may do what, walked on a running system; no route is without a row."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
@@ -20,12 +17,12 @@ from apps.orders.config import Settings as OrdersSettings
 from apps.orders.documents.codes import Codes, Unit
 from apps.payments.config import Settings as PaymentsSettings
 from apps.tickets.config import Settings as TicketsSettings
-from dev.cli import environment
 from tests.identity import identity
 from tests.security.authorisation import KINDS, Row, rows
 from tests.security.forger import Forger, hours
+from tests.security.operators import new_admin
 from tests.system.http import Answer, Client
-from tests.system.world import PASSWORD, Json, Person, World
+from tests.system.world import Json, World
 from tests.waiting import wait_until
 
 NOBODY = "0" * 24
@@ -76,9 +73,9 @@ def test_every_route_has_its_row_and_every_row_its_route():
 @pytest.fixture(scope="module")
 def people(world: World, forger: Forger) -> dict[str, Client]:
     """One of each kind, each with an account of their own."""
-    kinds = ("owner", "other", "seller", "admin", "revoked", "program")
+    kinds = ("owner", "other", "seller", "revoked", "program")
     persons = {kind: world.person() for kind in kinds}
-    promote(world, persons["admin"])
+    persons["admin"] = new_admin(world)
     others = forger.claims(persons["other"])
     sessions = {
         "expired": forger.sign({**others, "exp": hours(-1)}),
@@ -95,15 +92,6 @@ def people(world: World, forger: Forger) -> dict[str, Client]:
     scope = forger.sign(forger.claims(persons["program"], scopes=["nothing"]))
     program = Client(world.stack.url, headers={"Authorization": f"Bearer {scope}"})
     return {**persons, **strangers, "nobody": world.visitor(), "program": program}
-
-
-def promote(world: World, person: Person) -> None:
-    """As an operator does it; who is signed in already signs in again."""
-    command = [sys.executable, "-m", "ticketing", "accounts", "grant-admin", person.email]
-    env = {**os.environ, **environment(world.stack.run, ["auth"])}
-    subprocess.run(command, env=env, check=True, capture_output=True, timeout=60)
-    body = {"email": person.email, "password": PASSWORD}
-    person.post("/api/users/signin", body).expect(200)
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,15 @@
 """Attacks on the gateway: around it, through it to what is inside, and two requests in one."""
 
 import contextlib
+import json
 import re
 import socket
 
 import pytest
 
 from dev.stack import Stack
-from tests.system.world import Person
+from tests.system.world import Person, World
+from tests.waiting import wait_until
 
 INSIDE = ("# HELP", "# TYPE", '"checks"', '"mongo"', '"revocations"')
 
@@ -166,6 +168,22 @@ def test_an_attacker_wants_to_fill_the_memory_by_headers(stack: Stack, size: int
 
 def test_an_attacker_wants_an_endless_address(stack: Stack):
     assert statuses(asks(stack, "/tickets?q=" + "x" * 100_000))[0] in (400, 414, 431)
+
+
+def test_an_attacker_wants_to_be_counted_as_somebody_else(world: World, admin: Person):
+    """Limits and the audit log know an address from the gateway, not from who asks."""
+    lies = ("X-Forwarded-For", "X_Forwarded_For", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip")
+    headers = {**dict.fromkeys(lies, "6.6.6.6"), "Forwarded": "for=6.6.6.6"}
+    body = json.dumps({"email": admin.email, "password": "not the password"})
+    world.visitor().send("POST", "/api/users/signin", body, headers).expect(400)
+
+    def noted() -> list[dict[str, str]]:
+        lines = admin.get("/account/admin/log.jsonl").expect(200).text.splitlines()
+        return [entry for line in lines if (entry := json.loads(line)) and admin.id in line]
+
+    entries = wait_until(noted, "the entry in the audit log")
+    assert "6.6.6.6" not in json.dumps(entries)
+    assert "127.0.0.1" in json.dumps(entries)
 
 
 def test_an_attacker_wants_to_know_what_the_servers_are(stack: Stack):

@@ -239,6 +239,57 @@ def test_what_is_no_json_is_said_to_be_none(client: FlaskClient, text: str | byt
     assert messages(answer) == [(None, "The body must be valid JSON")]
 
 
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"title": "a", "title": "b"}', "title"),
+        ('{"title": "a", "tit\\u006ce": "b"}', "title"),
+        ('{"title": "a", "more": {"x": 1, "x": 1}}', "x"),
+        ('{"' + "k" * 100 + '": 1, "' + "k" * 100 + '": 2}', "k" * 60),
+    ],
+)
+def test_a_key_that_is_given_twice_is_named(client: FlaskClient, text: str, field: str):
+    answer = send(client, text)
+    assert answer.status_code == 400
+    assert messages(answer) == [(field, f"{field} is given more than once")]
+
+
+def test_json_has_eight_levels_at_the_most(client: FlaskClient):
+    def nested(levels: int) -> str:
+        return '{"title": "x", "more": ' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
+
+    assert send(client, nested(8)).status_code == 200
+    answer = send(client, nested(9))
+    assert answer.status_code == 400
+    assert messages(answer) == [(None, "The body must not have more than 8 levels")]
+
+
+def test_a_number_beyond_all_numbers_is_out_of_range(client: FlaskClient):
+    answer = send(client, '{"price": 1e99999999999999999999}')
+    assert answer.status_code == 400
+    assert messages(answer) == [(None, "The body holds a number that is out of range")]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_json_must_be_called_json(client: FlaskClient, kind: str | None):
+    answer = client.post("/api/echo", data='{"title": "x"}', content_type=kind)
+    assert answer.status_code == 415
+    assert "Content-Type: application/json" in messages(answer)[0][1]
+
+
+@pytest.mark.parametrize("encoded", ["title=%ff", "title=%ed%a0%80", "%ff=x", "title=%c0%af"])
+def test_forms_and_queries_are_utf_8(client: FlaskClient, encoded: str):
+    assert client.get(f"/api/query?{encoded}").status_code == 400
+    form = "application/x-www-form-urlencoded"
+    assert client.post("/form", data=encoded, content_type=form).status_code == 400
+
+
+def test_a_field_that_is_given_twice_is_named(client: FlaskClient):
+    answer = client.get("/api/query?title=a&title=b")
+    assert answer.status_code == 400
+    assert messages(answer) == [("title", "title is given more than once")]
+
+
 @pytest.mark.parametrize("text", ["[]", '"text"', "7", "null", "true", '[{"title": "x"}]'])
 def test_what_is_no_object_is_said_to_be_none(client: FlaskClient, text: str):
     answer = send(client, text)
@@ -258,6 +309,8 @@ def test_what_is_no_object_is_said_to_be_none(client: FlaskClient, text: str):
         ({"title": {"$gt": ""}}, "title", "title must be a text"),
         ({"title": "a\x00b"}, "title", "title must not contain NUL characters"),
         ({"title": "\ud800"}, "title", "title must be valid Unicode"),
+        ({"title": "a\x1bb"}, "title", "title must not contain control characters"),
+        ({"title": "x", "sizeLimit": 2**63}, "sizeLimit", "sizeLimit is out of range"),
         ({"title": "x" * 11}, "title", "title must have at most 10 characters"),
         ({"title": "x", "sizeLimit": "3"}, "sizeLimit", "sizeLimit must be a whole number"),
         ({"title": "x", "sizeLimit": 1.5}, "sizeLimit", "sizeLimit must be a whole number"),
