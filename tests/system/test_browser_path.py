@@ -53,7 +53,7 @@ def test_a_sale_by_forms_alone(world: World):
     page = buyer.get(order).expect(200)
     assert "20.50 USD" in page.text
     fields = payment_form(buyer, order) | {"token": GOOD_CARD}
-    assert buyer.submit("/payments", fields).expect(303).location == order
+    assert buyer.submit("/payments", fields).expect(303).location == f"{order}?paid=1"
     is_paid(buyer, order)
     listed = buyer.get("/orders").expect(200)
     assert f'href="{order}"' in listed.text
@@ -134,7 +134,7 @@ def test_the_payment_form_is_a_fragment_of_its_page(world: World, seller: Person
     assert "Your card was declined." in fragment(declined)
     paid = declined.form("/payments") | {"token": GOOD_CARD}
     answer = buyer.submit("/payments", paid, **HTMX).expect(200)
-    assert answer.headers["hx-redirect"] == order
+    assert answer.headers["hx-redirect"] == f"{order}?paid=1"
     is_paid(buyer, order)
 
 

@@ -93,7 +93,7 @@ def test_a_payment_confirmed_at_the_bank(world: World, seller: Person, buyer: Pe
     back = at_the_bank(asked_by_the_bank(buyer, order), "complete")
     assert back.startswith(f"{world.stack.url}/payments/return/{order['id']}?")
     answer = buyer.get(back.removeprefix(world.stack.url)).expect(303)
-    assert answer.location == f"/orders/{order['id']}"
+    assert answer.location == f"/orders/{order['id']}?paid=1"
     buyer.sees_order(order, status="complete")
 
 
