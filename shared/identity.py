@@ -6,7 +6,7 @@ import threading
 import time
 import urllib.request
 from collections import OrderedDict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import jwt
 
 from shared import logs
-from shared.bus import Bus
 from shared.config import Settings
 from shared.errors import Forbidden, NotSignedIn, NotVerified, Unavailable
-from shared.events import SessionRevoked, parse
 from shared.people import ADMIN, User
+from shared.revocations import Revocations
 
 if TYPE_CHECKING:
     from flask import Flask, Request
@@ -28,7 +27,6 @@ log = logs.get(__name__)
 COOKIE = "session"
 ISSUER = "ticketing-auth"
 AUDIENCE = "ticketing"
-LIFETIME = timedelta(hours=12)
 REFRESH = 60  # seconds between two looks at auth's keys at the most
 STALE = 3_600  # seconds after which keys are looked up again, so that a retired one ends
 # What reading keys can raise: no answer, half an answer, something that holds no keys.
@@ -54,26 +52,34 @@ class RemoteKeys:
 
     def find(self, key_id: str) -> jwt.PyJWK | None:
         """The key of that id, or None. Raises Unavailable while no key at all is known."""
-        if key_id not in self._keys or time.monotonic() - self._read_at > STALE:
+        if key_id not in self._keys:
             self._refresh()
+        elif time.monotonic() - self._read_at > STALE:
+            self._refresh(wait=False)  # one request asks; the key of the others is known
         if not self._keys:
             raise Unavailable("Sign-in can't be checked right now; try again in a moment")
         return self._keys.get(key_id)
 
-    def _refresh(self) -> None:
-        with self._lock:
-            wait = REFRESH if self._keys else 1  # without any key, every request depends on it
-            if time.monotonic() - self._asked_at < wait:
-                return
-            self._asked_at = time.monotonic()
-            try:
-                with urllib.request.urlopen(self._url, timeout=2) as answer:  # noqa: S310 - our own setting
-                    text = answer.read(100_000).decode()
-                self._keys = _parse_keys(text)
-                self._read_at = time.monotonic()
-                self._save(text)
-            except _UNREADABLE as error:
-                log.warning("auth's keys can't be read", url=self._url, error=repr(error))
+    def _refresh(self, *, wait: bool = True) -> None:
+        if not self._lock.acquire(blocking=wait):
+            return
+        try:
+            pause = REFRESH if self._keys else 1  # without any key, every request depends on it
+            if time.monotonic() - self._asked_at >= pause:
+                self._asked_at = time.monotonic()
+                self._ask()
+        finally:
+            self._lock.release()
+
+    def _ask(self) -> None:
+        try:
+            with urllib.request.urlopen(self._url, timeout=2) as answer:  # noqa: S310 - our own setting
+                text = answer.read(100_000).decode()
+            self._keys = _parse_keys(text)
+            self._read_at = time.monotonic()
+            self._save(text)
+        except _UNREADABLE as error:
+            log.warning("auth's keys can't be read", url=self._url, error=repr(error))
 
     def _save(self, text: str) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,59 +103,11 @@ def _parse_keys(text: str) -> dict[str, jwt.PyJWK]:
     return {str(key["kid"]): jwt.PyJWK(key) for key in json.loads(text)["keys"]}
 
 
-class _Revoked(NamedTuple):
-    at: datetime
-    until: datetime
+class _Verified(NamedTuple):
+    """A token's user, who is one only as long as auth publishes the key that signed."""
 
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
-
-
-class Revocations:
-    """Sessions that were ended before their token expires: read from the stream, kept in memory."""
-
-    def __init__(self) -> None:
-        self._sessions: dict[str, _Revoked] = {}
-        self._users: dict[str, _Revoked] = {}
-        self.complete = False
-
-    def follow(self, bus: Bus) -> "Revocations":
-        bus.spawn(self._follow(bus))
-        return self
-
-    async def _follow(self, bus: Bus) -> None:
-        since = datetime.now(UTC) - LIFETIME
-        subjects = [SessionRevoked.subject_name]
-        async for message in bus.read(subjects=subjects, since=since, follow=True):
-            if message is None:
-                self.complete = True
-                continue
-            try:
-                event = parse(message.payload)
-            except ValueError as error:  # one bad message must not end the list for good
-                log.error("unreadable event", sequence=message.sequence, error=str(error))
-                continue
-            if isinstance(event, SessionRevoked):
-                self.add(event)
-
-    def add(self, event: SessionRevoked) -> None:
-        """Remember a revocation until no token that it is about can be valid any more."""
-        data = event.data
-        key, table = (data.id, self._sessions) if data.id else (data.user_id, self._users)
-        news = _Revoked(data.revoked_at, max(data.until or _NEVER, data.revoked_at + LIFETIME))
-        known = table.get(key, news)
-        # A late copy of an older revocation must not bring back what a newer one ended.
-        table[key] = _Revoked(max(news.at, known.at), max(news.until, known.until))
-        now = datetime.now(UTC)
-        for known in (self._sessions, self._users):
-            for name in [name for name, revoked in known.items() if revoked.until < now]:
-                del known[name]
-
-    def covers(self, user: User) -> bool:
-        if user.session_id in self._sessions:
-            return True
-        everything_before = self._users.get(user.id)
-        return everything_before is not None and user.issued_at <= everything_before.at
+    key_id: str
+    user: User
 
 
 class Identity:
@@ -157,32 +115,34 @@ class Identity:
 
     def __init__(self, keys: Keys, revocations: Revocations) -> None:
         self._keys, self.revocations = keys, revocations
-        self._verified: OrderedDict[str, User] = OrderedDict()
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
         self._lock = threading.Lock()
 
     def user(self, token: str) -> User | None:
         """The user of a valid token; None for any other. Raises Unavailable without any key."""
         digest = hashlib.sha256(token.encode()).hexdigest()
         with self._lock:
-            user = self._verified.get(digest)
-        if user is None:
-            user = self._verify(token)
-            if user is None:
+            known = self._verified.get(digest)
+        if known is None or self._keys.find(known.key_id) is None:
+            known = self._verify(token)
+            if known is None:
                 return None
-            self._remember(digest, user)
+            self._remember(digest, known)
+        user = known.user
         if user.expires_at <= datetime.now(UTC) or self.revocations.covers(user):
             return None
         return user
 
-    def _remember(self, digest: str, user: User) -> None:
+    def _remember(self, digest: str, verified: _Verified) -> None:
         with self._lock:
-            self._verified[digest] = user
+            self._verified[digest] = verified
             if len(self._verified) > _REMEMBERED:
                 self._verified.popitem(last=False)
 
-    def _verify(self, token: str) -> User | None:
+    def _verify(self, token: str) -> _Verified | None:
         try:
-            key = self._keys.find(str(jwt.get_unverified_header(token).get("kid")))
+            key_id = str(jwt.get_unverified_header(token).get("kid"))
+            key = self._keys.find(key_id)
             if key is None:
                 return None
             claims = jwt.decode(
@@ -195,7 +155,7 @@ class Identity:
             )
         except jwt.PyJWTError:
             return None
-        return user_of(claims)
+        return _Verified(key_id, user_of(claims))
 
 
 def user_of(claims: dict[str, Any]) -> User:

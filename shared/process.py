@@ -59,7 +59,8 @@ class Process:
     def identity(self) -> "Identity":
         """Verifies with auth's published keys and the revocations in the stream."""
         # Imported here, because a worker has no use for the web and saves its memory.
-        from shared.identity import Identity, RemoteKeys, Revocations
+        from shared.identity import Identity, RemoteKeys
+        from shared.revocations import Revocations
 
         path = Path(self.settings.state_dir) / f"jwks-{self.name}.json"
         keys = RemoteKeys(f"{self.settings.auth_url}/api/users/jwks.json", path)

@@ -8,8 +8,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from shared.identity import AUDIENCE, ISSUER, Identity, Revocations
+from shared.identity import AUDIENCE, ISSUER, Identity
 from shared.people import User
+from shared.revocations import Revocations
 
 KEY_ID = "tests"
 _private_key = Ed25519PrivateKey.generate()

@@ -5,7 +5,8 @@ from werkzeug.wrappers import Response
 
 from apps.auth.config import Settings
 from apps.auth.service import Accounts
-from shared.identity import LIFETIME, cookie_name, who
+from shared.identity import cookie_name, who
+from shared.revocations import LIFETIME
 
 
 def hand_out(response: Response, token: str) -> None:

@@ -14,8 +14,8 @@ from apps.auth.tokens import Signer
 from shared import logs
 from shared.auditlog import Entry
 from shared.errors import NotFound, NotSignedIn
-from shared.identity import LIFETIME
 from shared.people import User
+from shared.revocations import LIFETIME
 
 log = logs.get(__name__)
 

@@ -18,9 +18,10 @@ from pymongo.errors import PyMongoError
 from apps.auth.apitokens import ApiToken
 from apps.auth.models import Account, Session
 from shared.errors import Unavailable
-from shared.identity import AUDIENCE, ISSUER, LIFETIME, Identity, Revocations
+from shared.identity import AUDIENCE, ISSUER, Identity
 from shared.mongo import is_temporary
 from shared.people import User
+from shared.revocations import LIFETIME, Revocations
 
 PURPOSE = b"ticketing auth: Ed25519 key that signs tokens, 1"
 

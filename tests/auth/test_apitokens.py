@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from apps.auth.apitokens import MOST
 from shared.events import SessionRevoked
-from shared.identity import Revocations
+from shared.revocations import Revocations
 
 from .conftest import PASSWORD, World, current, errors_of, post
 

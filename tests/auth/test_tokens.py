@@ -16,7 +16,8 @@ from flask.testing import FlaskClient
 from pymongo.errors import ServerSelectionTimeoutError
 
 from apps.auth.tokens import Signer
-from shared.identity import Identity, Revocations
+from shared.identity import Identity
+from shared.revocations import Revocations
 
 from .conftest import SECRET, World, current, post, some_settings, token_of
 

@@ -14,7 +14,8 @@ from apps.live import create_app, streams
 from apps.live.config import Settings
 from apps.live.hub import Hub
 from shared.errors import Unavailable
-from shared.identity import Identity, Revocations
+from shared.identity import Identity
+from shared.revocations import Revocations
 from tests.identity import identity, sign
 
 TICKET, ORDER = "ticket:71cce7000000000000000001", "order:0d0e00000000000000000001"

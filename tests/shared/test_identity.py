@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,11 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 from shared import identity as identity_module
+from shared import revocations as revocations_module
 from shared.bus import Bus
 from shared.errors import Unavailable
 from shared.events import SessionData, SessionRevoked
-from shared.identity import AUDIENCE, ISSUER, Identity, RemoteKeys, Revocations
+from shared.identity import AUDIENCE, ISSUER, Identity, RemoteKeys
 from shared.people import User
+from shared.revocations import Revocations
 from tests.identity import identity, sign
 from tests.shared.conftest import MakeBus
 from tests.shared.nats_server import NatsServer
@@ -243,6 +246,46 @@ def test_known_keys_are_kept_while_auth_is_away_for_long(
     assert keys.find("first")
 
 
+def test_what_a_retired_key_signed_is_over_with_it_though_it_was_verified_before(
+    auth: Auth, make_keys: MakeKeys, clock: SimpleNamespace
+):
+    tested, token = Identity(make_keys(), Revocations()), auth.token()
+    assert tested.user(token)
+    auth.kid, auth.private = "second", Ed25519PrivateKey.generate()
+    clock.now += 3_610
+    assert tested.user(token) is None
+    assert tested.user(auth.token())
+
+
+def test_nobody_waits_for_auth_whose_key_is_known(
+    auth: Auth, make_keys: MakeKeys, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+):
+    keys = make_keys()
+    assert keys.find("first")
+    clock.now += 36_000
+    asking, answer = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        asking.set()
+        answer.wait(10)
+        raise TimeoutError
+
+    monkeypatch.setattr(identity_module.urllib.request, "urlopen", hang)
+    first = threading.Thread(target=keys.find, args=("first",))
+    first.start()
+    assert asking.wait(10)
+    found: list[Any] = []
+    second = threading.Thread(target=lambda: found.append(keys.find("first")))
+    second.start()
+    second.join(5)
+    at_once = [*found]
+    answer.set()
+    first.join(10)
+    second.join(10)
+    assert len(at_once) == 1
+    assert at_once[0]
+
+
 # --- tokens ---------------------------------------------------------------------------------------
 
 
@@ -385,6 +428,29 @@ def test_revocations_older_than_any_token_are_forgotten():
     assert not revocations.covers(somebody("old"))
     assert not revocations.covers(somebody("x", user="old"))
     assert revocations.covers(somebody("new"))
+
+
+def test_revocations_are_forgotten_when_their_tokens_are_over(monkeypatch: pytest.MonkeyPatch):
+    revocations = Revocations()
+    revocations.add(revoked("s1"))
+    revocations.add(revoked(None, "u1"))
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # pyright: ignore[reportIncompatibleMethodOverride]
+            return datetime.now(tz) + timedelta(hours=13)
+
+    monkeypatch.setattr(revocations_module, "datetime", Later)
+    revocations.add(revoked("s2", at=Later.now(UTC)))
+    assert (list(revocations._sessions), list(revocations._users)) == (["s2"], [])  # pyright: ignore[reportPrivateUsage]
+
+
+def test_many_revocations_are_read_in_no_time():
+    """Whoever signs in and out all day must not make the next start of a service long."""
+    revocations, begun = Revocations(), time.monotonic()
+    for number in range(20_000):
+        revocations.add(revoked(f"s{number}"))
+    assert time.monotonic() - begun < 4
 
 
 def test_the_revocation_of_a_long_token_is_kept_until_it_has_expired():
