@@ -42,6 +42,8 @@ class Admins:
         if account.deleted:
             raise AccountDeleted
         if account.disabled == disabled:
+            if disabled:  # what a crash may have kept the last call from
+                self.service.sign_out_everywhere(user_id)
             return account
         if account.version != version:
             raise Conflict

@@ -47,13 +47,16 @@ class Leaving:
         email = self.service.confirm_password(user, password).email
         # Once before, so that a crash leaves somebody who can sign in and do it again, and once
         # after, for a session that was begun in between.
-        self.service.sign_out_everywhere(user.id)
+        self._clear_away(user.id, email)
         self.service.accounts.aggregates.update(user.id, models.delete)
-        self.service.sign_out_everywhere(user.id)
-        self.service.sessions.forget_devices(user.id)
-        self.mailbox.forget(email)
+        self._clear_away(user.id, email)
         self.service.audit.note("account.deleted", user.id)
         log.info("account deleted", user=user.id)
+
+    def _clear_away(self, user_id: str, email: str) -> None:
+        self.service.sign_out_everywhere(user_id)
+        self.service.sessions.forget_devices(user_id)
+        self.mailbox.forget(email)
 
 
 def _session(session: Session) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from apps.auth.tokens import Signer
 from shared import logs
 from shared.auditlog import Entry
 from shared.errors import NotFound, NotSignedIn
-from shared.people import User
+from shared.people import ADMIN, User
 from shared.revocations import LIFETIME
 
 log = logs.get(__name__)
@@ -160,6 +160,7 @@ class Accounts:
         """Set another password and end the other sessions. Raises WrongPassword."""
         account = self.confirm_password(user, old, "old")
         password_hash = self.passwords.hash(new)
+        self.sign_out_elsewhere(user)  # also after a crash before the next one
         self.accounts.aggregates.update(
             account.id,
             lambda found: models.with_password(found, password_hash, account.generation),
@@ -199,7 +200,7 @@ class Accounts:
         account = self.accounts.aggregates.update(
             user_id, lambda found: models.with_role(found, role)
         )
-        if before.role == "admin":
+        if role != ADMIN:  # also where a crash kept the last call from it
             for session in self.sessions.open_of(user_id, _now()):
                 self._revoke(session.id)
         self.audit.by_operator("role.given", user_id, role)

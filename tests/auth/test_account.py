@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -28,6 +29,23 @@ def change(client: FlaskClient, old: str, new: str) -> TestResponse:
     return client.put("/api/users/password", json={"old": old, "password": new})
 
 
+class Crash(BaseException):
+    """The process dies here."""
+
+
+def dies_after_the_write(world: World, patch: pytest.MonkeyPatch) -> None:
+    """The next change of an account is stored, and nothing after it happens."""
+    accounts = world.service.accounts.aggregates
+    update = accounts.update
+
+    def store_and_die(key: str, transition: Any) -> Any:
+        patch.setattr(accounts, "update", update)
+        update(key, transition)
+        raise Crash
+
+    patch.setattr(accounts, "update", store_and_die)
+
+
 # --- the password ---------------------------------------------------------------------------------
 
 
@@ -40,6 +58,17 @@ def test_a_changed_password_counts_and_ends_the_other_sessions(world: World) -> 
     answer = post(world.client(), "signin", email=ADA, password=PASSWORD)
     assert errors_of(answer) == [(None, "Invalid credentials")]
     sign_in(world, "a new password")
+
+
+def test_a_crash_after_a_new_password_leaves_nobody_else_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = world.sign_up(), sign_in(world)
+    dies_after_the_write(world, monkeypatch)
+    with pytest.raises(Crash):
+        change(here, PASSWORD, "a new password")
+    assert current(there) is None
+    assert current(here) is not None
 
 
 def test_a_new_password_needs_the_old_one(world: World) -> None:
@@ -162,6 +191,20 @@ def test_who_loses_the_role_of_an_admin_is_signed_out(world: World) -> None:
     assert world.account().role == "user"
 
 
+def test_taking_the_role_again_ends_what_a_crash_left_open(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sign_up()
+    key = world.account().id
+    world.service.set_role(key, "admin")
+    client = sign_in(world)
+    dies_after_the_write(world, monkeypatch)
+    with pytest.raises(Crash):
+        world.service.set_role(key, "user")
+    world.service.set_role(key, "user")
+    assert current(client) is None, "its token still tells of an admin"
+
+
 def test_a_new_admin_is_one_at_the_next_look(world: World) -> None:
     client = world.sign_up()
     before = token_of(client)
@@ -213,6 +256,19 @@ def test_a_deleted_account_leaves_an_id(build: Build) -> None:
     assert key in repr(kept)
     for trace in (ADA, "argon2", "Firefox"):
         assert trace not in repr(kept)
+
+
+def test_a_crash_while_leaving_keeps_nothing_personal(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Afterwards nobody could sign in to have the rest removed."""
+    world = build(verify_email=True)
+    client = world.sign_up()
+    dies_after_the_write(world, monkeypatch)
+    with pytest.raises(Crash):
+        client.delete("/api/users/account", json={"password": PASSWORD})
+    assert world.mails() == []
+    assert [found["device"] for found in world.databases["auth"]["sessions"].find()] == [""]
 
 
 def test_the_address_of_a_deleted_account_is_free_again(world: World) -> None:

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from apps.auth import auditing
 from apps.auth.admin import LogIn
 from apps.auth.auditing import KINDS, Search
-from apps.auth.models import Account
+from apps.auth.models import Account, disable
 from shared.auditlog import Entry, entry, public
 from shared.events import AuditRecorded
 from shared.identity import require_admin
@@ -141,6 +141,16 @@ def test_a_disabled_account_is_out_everywhere_until_it_is_let_in(
     changed = form(world.account(ADA), idempotencyKey="j" * 20)
     assert root.post(path(world.account(ADA), "enable"), data=changed).status_code == 303
     assert current(signed_in(world, ADA)) is not None
+
+
+def test_shutting_out_again_ends_what_a_crash_left_open(world: World, root: FlaskClient) -> None:
+    ada = world.sign_up(ADA)
+    world.service.accounts.aggregates.update(
+        world.account(ADA).id, lambda account: disable(account, disabled=True)
+    )
+    assert current(ada) is not None, "the process died before it ended the sessions"
+    assert root.post(path(world.account(ADA)), data=form(world.account(ADA))).status_code == 303
+    assert current(ada) is None
 
 
 @pytest.mark.parametrize(
