@@ -63,6 +63,7 @@ class TicketData(Data):
     venue: str | None = None
     starts_at: AwareDatetime | None = None
     description: str | None = None
+    limit_per_person: int | None = None
 
 
 class OrderedTicket(Data):

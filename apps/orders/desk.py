@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from apps.orders import models, onsale
+from apps.orders import models, onsale, shares
 from apps.orders.allotment import Allotment
 from apps.orders.blocks import Blocks, Wish
 from apps.orders.groupcommit import GroupCommit
 from apps.orders.hoarding import Hoarding
 from apps.orders.models import Order
 from apps.orders.onsale import Ticket
+from apps.orders.shares import OverLimit, Overtaken
 from apps.orders.store import Orders as Store
 from apps.orders.store import Tickets
 from shared.errors import KeyReused, NotHereYet, Refused
@@ -22,6 +23,7 @@ from shared.patience import wait_for
 from shared.people import User
 
 GROUP = 100  # reservations for one ticket that share a write at the most
+ATTEMPTS = 5  # of a request that others of the same person overtake, in other processes
 
 
 @dataclass
@@ -56,11 +58,19 @@ class Desk:
         order = self._new_order(user, ticket, quantity)
         if key:
             order = models.with_key(order, key, key_hash)
-        reservation = Reservation(ticket, order)
-        self._queue.run(ticket.id, reservation)
-        if isinstance(reservation.result, Order):
-            return reservation.result
-        raise reservation.result or Refused
+        return self._store(ticket, order)
+
+    def _store(self, ticket: Ticket, order: Order) -> Order:
+        result: Order | Refused | None = None
+        for _ in range(ATTEMPTS):
+            reservation = Reservation(ticket, order)
+            self._queue.run(ticket.id, reservation)
+            result = reservation.result
+            if not isinstance(result, Overtaken):
+                break
+        if isinstance(result, Order):
+            return result
+        raise result or Refused
 
     def _earlier(self, user_id: str, key: str, key_hash: str) -> Order | None:
         earlier = self.store.by_key(user_id, key)
@@ -98,8 +108,16 @@ class Desk:
         )
 
     def _reserve(self, ticket_id: str, reservations: list[Reservation]) -> None:
+        """Carry out each request once: who sends it again is given the same answer."""
+        firsts = {_request(r.order): r for r in reversed(reservations)}
+        self._reserve_all(ticket_id, [r for r in reservations if firsts[_request(r.order)] is r])
+        for reservation in reservations:
+            reservation.result = firsts[_request(reservation.order)].result
+
+    def _reserve_all(self, ticket_id: str, reservations: list[Reservation]) -> None:
         """Take units for all reservations in one write, then store their orders in another."""
         reservations = self._without_hoarders(ticket_id, reservations)
+        reservations = self._within_limits(ticket_id, reservations)
         if not reservations:
             return
         wishes = {
@@ -126,6 +144,26 @@ class Desk:
                 reservation.result = self._winner(reservation.order, why)
         return [r for r in reservations if r.order.id not in refused]
 
+    def _within_limits(self, ticket_id: str, reservations: list[Reservation]) -> list[Reservation]:
+        """Without those who would have more than the seller allows; the others get their shares."""
+        people = {r.order.user_id for r in reservations if r.ticket.limit_per_person}
+        if not people:
+            return reservations
+        held = shares.held(self.store.of_people(ticket_id, people))
+        return [r for r in reservations if self._shared_out(r, held[r.order.user_id])]
+
+    def _shared_out(self, reservation: Reservation, held: shares.Held) -> bool:
+        order, limit = reservation.order, reservation.ticket.limit_per_person
+        if limit:
+            try:
+                reservation.order = shares.with_shares(order, limit, held)
+            except OverLimit as why:
+                # The repeat of a request finds what the first one was given.
+                reservation.result = self._winner(order, why)
+                return False
+        held.add(reservation.order)
+        return True
+
     def _insert(self, served: list[Reservation]) -> set[str]:
         """Store the orders; the ids of those that another one stood in the way of."""
         if not served:
@@ -137,7 +175,9 @@ class Desk:
             order = reservation.order
             if order.id in refused:
                 self.put_back(order)
-                reservation.result = self._winner(order, onsale.SoldOut())
+                reservation.result = self._winner(
+                    order, Overtaken() if order.shares else onsale.SoldOut()
+                )
             else:
                 reservation.result = order
         return refused
@@ -166,6 +206,11 @@ class Desk:
         for part in order.blocks:
             self.blocks.release(order.id, part)
         self.allotment.after_release(order.ticket.id)
+
+
+def _request(order: Order) -> tuple[str, ...]:
+    """The same for requests that are one, sent several times."""
+    return (order.user_id, order.key, order.key_hash or "") if order.key else (order.id,)
 
 
 def _hash(body: dict[str, object]) -> str:

@@ -51,7 +51,7 @@ class Hoarding:
             open_orders[user_id] += ticket == ticket_id and status == "created"
             lately[user_id] += created_at > now - MINUTE
         refused: dict[str, TooMany] = {}
-        for order in _once_each(wanted):
+        for order in wanted:
             if open_orders[order.user_id] >= self.most_open:
                 refused[order.id] = TooManyOpen()
             elif lately[order.user_id] >= MOST_A_MINUTE:
@@ -59,9 +59,3 @@ class Hoarding:
             open_orders[order.user_id] += 1
             lately[order.user_id] += 1
         return refused
-
-
-def _once_each(orders: list[Order]) -> list[Order]:
-    """Without repeats of a request, which become one order."""
-    keys = {(order.user_id, order.key): order for order in reversed(orders) if order.key}
-    return [order for order in orders if not order.key or keys[order.user_id, order.key] is order]

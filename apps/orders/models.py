@@ -1,6 +1,5 @@
 """Orders: the rules, without any storage."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -18,8 +17,6 @@ from shared.events import (
     OrderedTicket,
     PaymentPair,
 )
-
-ONE_EVENING = timedelta(hours=12)  # after which nobody looks for their ticket any more
 
 Status = Literal["created", "awaiting:payment", "complete", "cancelled"]
 Verdict = Literal["Valid", "Refunded", "Cancelled", "Not paid"]
@@ -73,6 +70,7 @@ class Order:
     release_pending: bool | None = None
     key: str | None = None
     key_hash: str | None = None
+    shares: tuple[str, ...] | None = None  # of a ticket whose seller limits what one person has
 
     @property
     def is_open(self) -> bool:
@@ -150,7 +148,8 @@ def cancel(order: Order, reason: Reason, now: datetime) -> Change:
 
 
 def _cancelled(order: Order, reason: Reason, now: datetime) -> Order:
-    return replace(order, status="cancelled", reason=reason, release_pending=True, updated_at=now)
+    cancelled = replace(order, status="cancelled", reason=reason, updated_at=now)
+    return replace(cancelled, release_pending=True, shares=None)
 
 
 def expire(order: Order, now: datetime) -> Change:
@@ -199,7 +198,8 @@ def refund(order: Order, pair: Pair, amount: int, now: datetime) -> Change:
     """Money went back. The order stays what it is and shows the amount; units stay sold."""
     if order.payment != pair or amount <= order.refunded or order.status == "created":
         return order, None
-    return announce(replace(order, refunded=amount), now)
+    refunded = replace(order, refunded=amount)
+    return announce(replace(refunded, shares=None) if refunded.is_refunded else refunded, now)
 
 
 def released(order: Order) -> Change:
@@ -213,17 +213,6 @@ def with_key(order: Order, key: str, key_hash: str) -> Order:
 
 def with_blocks(order: Order, blocks: tuple[Units, ...]) -> Order:
     return replace(order, blocks=blocks)
-
-
-def upcoming(purchases: Iterable[Purchase], now: datetime) -> list[Purchase]:
-    """What is not over yet: first what waits for a payment, then by date, then without one."""
-
-    def by_date(one: Purchase) -> tuple[bool, bool, float]:
-        date = one.starts_at.timestamp() if one.starts_at else -one.order.created_at.timestamp()
-        return one.order.status == "complete", one.starts_at is None, date
-
-    coming = [one for one in purchases if not one.starts_at or one.starts_at > now - ONE_EVENING]
-    return sorted(coming, key=by_date)
 
 
 def tombstone(order_id: str, block: str, units: int, now: datetime) -> Order:

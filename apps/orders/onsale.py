@@ -53,6 +53,7 @@ class Ticket:
     allotted: bool
     venue: str | None = None  # what was stored before it was kept has none, until a resync
     starts_at: datetime | None = None
+    limit_per_person: int | None = None
 
     def require_on_sale(self) -> None:
         if self.withdrawn:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from apps.orders import models
+from apps.orders import agenda, models
 from apps.orders.allotment import Allotment
 from apps.orders.blocks import Blocks
 from apps.orders.desk import Desk
@@ -118,7 +118,7 @@ class Orders:
     def upcoming(self, user: User) -> list[Purchase]:
         """What a person still has to pay, then where they will go, the soonest first."""
         live = [order for order in self.store.live_of_user(user.id) if not order.is_refunded]
-        return models.upcoming(self.with_places(live), self.clock.now())
+        return agenda.upcoming(self.with_places(live), self.clock.now())
 
     def of_user(self, user: User, after: tuple[datetime, str] | None, limit: int) -> list[Order]:
         return self.store.of_user(user.id, after, limit)

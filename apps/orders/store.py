@@ -33,6 +33,10 @@ class Orders:
         self._orders.create_index([("status", 1), ("expires_at", 1)])
         self._orders.create_index([("status", 1), ("updated_at", 1)])
         self._orders.create_index([("ticket.id", 1), ("status", 1)])
+        self._orders.create_index([("ticket.id", 1), ("user_id", 1)])
+        self._orders.create_index(
+            "shares", unique=True, partialFilterExpression={"shares": {"$type": "string"}}
+        )
         self._orders.create_index("release_pending", sparse=True)
         self._orders.create_index(
             [("user_id", 1), ("key", 1)],
@@ -87,6 +91,14 @@ class Orders:
         for found in self._orders.find(condition, wanted):
             yield found["user_id"], found["ticket"]["id"], found["status"], found["created_at"]
 
+    def of_people(self, ticket_id: str, user_ids: set[str]) -> list[Order]:
+        """What these people ordered of a ticket.
+
+        The condition has no status, as with one the embedded server would read every order.
+        """
+        found = self._orders.find({"ticket.id": ticket_id, "user_id": {"$in": sorted(user_ids)}})
+        return [self.aggregates.load(document) for document in found]
+
     def statuses(self, ids: Iterable[str]) -> dict[str, str]:
         """The status of each of these orders that exists."""
         found = self._orders.find({"_id": {"$in": list(ids)}}, {"status": 1})
@@ -138,6 +150,7 @@ class Tickets:
                     "withdrawn",
                     "venue",
                     "starts_at",
+                    "limit_per_person",
                 }
             ),
             "unallotted": True,

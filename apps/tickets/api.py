@@ -36,6 +36,7 @@ class TicketOut(Output):
     venue: str | None = None
     starts_at: Time | None = None
     description: str | None = None
+    limit_per_person: int | None = Field(None, description="units that one person may have in all")
     order_id: str | None = Field(None, description="the order that holds the only unit")
 
 
@@ -132,5 +133,6 @@ def to_json(ticket: Ticket) -> dict[str, object]:
         venue=ticket.venue,
         starts_at=ticket.starts_at,
         description=ticket.description,
+        limit_per_person=ticket.limit_per_person,
         order_id=ticket.order_id,
     ).to_json()

@@ -56,6 +56,7 @@ Optional5000 = Annotated[
     Annotated[Text, Field(max_length=5_000)] | None, AfterValidator(_none_if_blank)
 ]
 
+LimitPerPerson = Annotated[Whole, Field(ge=1, le=100)]
 
 Day = Annotated[date, BeforeValidator(_day)]
 Bound = Annotated[Number, Field(ge=0, le=100_000_000)]
@@ -70,6 +71,9 @@ class TicketIn(Input):
     venue: Optional200 = None
     starts_at: Annotated[StartsAt | None, IfGiven] = None
     description: Optional5000 = None
+    limit_per_person: Annotated[LimitPerPerson | None, IfGiven] = Field(
+        None, description="units that one person may have in all; no limit where it is left out"
+    )
 
     @field_validator("price")
     @classmethod
@@ -88,6 +92,7 @@ class TicketIn(Input):
             venue=self.venue,
             starts_at=self.starts_at,
             description=self.description,
+            limit_per_person=self.limit_per_person,
         )
 
     @property

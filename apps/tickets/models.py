@@ -32,6 +32,7 @@ class Details:
     venue: str | None = None
     starts_at: datetime | None = None
     description: str | None = None
+    limit_per_person: int | None = None  # units that one person may have; None: any number
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Ticket:
     venue: str | None = None
     starts_at: datetime | None = None
     description: str | None = None
+    limit_per_person: int | None = None
     withdrawn: bool = False
     stock: Stock | None = None
     age: int = 0  # its place among all tickets by time, the newest last
@@ -211,6 +213,7 @@ def public(ticket: Ticket) -> TicketData:
         venue=ticket.venue,
         starts_at=ticket.starts_at,
         description=ticket.description,
+        limit_per_person=ticket.limit_per_person,
     )
 
 

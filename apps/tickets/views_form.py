@@ -25,9 +25,15 @@ _LABELS = {
     "price": "Price of one",
     "currency": "Currency",
     "quantity": "How many",
+    "limitPerPerson": "At most per person",
     "venue": "Venue",
     "startsAt": "Starts at",
     "description": "Description",
+}
+_ATTRIBUTES = {
+    "price": "unit_amount",
+    "startsAt": "starts_at",
+    "limitPerPerson": "limit_per_person",
 }
 _NOBODY = "0" * 24  # as an id in a preview, whose ticket is not stored
 
@@ -165,7 +171,7 @@ def conflict(values: Mapping[str, str], wanted: Details, current: Ticket) -> Res
 
 
 def _differ(name: str, wanted: Details, current: Ticket) -> bool:
-    attribute = {"price": "unit_amount", "startsAt": "starts_at"}.get(name, name)
+    attribute = _ATTRIBUTES.get(name, name)
     return getattr(wanted, attribute) != getattr(current, attribute)
 
 
@@ -187,6 +193,7 @@ def values_of(ticket: Ticket) -> dict[str, str]:
         "price": to_text(ticket.unit_amount, ticket.currency).split()[0].replace(",", ""),
         "currency": ticket.currency,
         "quantity": str(ticket.quantity),
+        "limitPerPerson": str(ticket.limit_per_person or ""),
         "venue": ticket.venue or "",
         "startsAt": f"{ticket.starts_at:%Y-%m-%dT%H:%M}" if ticket.starts_at else "",
         "description": ticket.description or "",

@@ -154,6 +154,15 @@ def test_sold_out(buyer: FlaskClient, other: FlaskClient) -> None:
     assert (answer.status_code, problems(answer)) == (400, [(None, "Sold out")])
 
 
+def test_more_than_one_person_may_have(buyer: FlaskClient, memory: World) -> None:
+    memory.sells(50, limit_per_person=4)
+    order_of(buyer, quantity=3)
+    answer = buyer.post("/api/orders", json={"ticketId": TICKET, "quantity": 2})
+    left = "quantity must be at most 1: you have 3 already, and one person may have at most 4"
+    assert (answer.status_code, problems(answer)) == (400, [("quantity", left)])
+    assert order_of(buyer, quantity=1)["quantity"] == 1
+
+
 def test_a_reserved_ticket(buyer: FlaskClient, other: FlaskClient, memory: World) -> None:
     memory.sells(1)
     order_of(other)

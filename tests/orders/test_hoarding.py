@@ -1,14 +1,13 @@
 """Nobody holds more than they can mean to pay, and nobody reserves faster than people can."""
 
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
 
 from apps.orders import hoarding
-from apps.orders.hoarding import Hoarding, TooFast, TooManyOpen
+from apps.orders.hoarding import TooFast, TooManyOpen
 from shared.mongo import Store
 from tests.orders.threads import at_once
 from tests.orders.world import BUYER, HOLD, OTHER, TICKET, World, user
@@ -79,15 +78,12 @@ def test_two_clicks_at_once_are_one_order(strict: World) -> None:
     assert strict.free() == 45
 
 
-def test_the_repeats_in_one_group_count_once(strict: World) -> None:
-    """They are one request, and all of them will be answered with its order."""
-    first = strict.service.get(user(), place(strict, "key"))
-    group = [replace(first, id=f"{number:024}", key="another") for number in range(3)]
-    alone = Hoarding(strict.service.store, HOLD, 2)
-    assert alone.refusals(TICKET, group, strict.clock.now()) == {}
-    others = [replace(first, id=f"{number:024}", key=None) for number in range(3)]
-    refused = alone.refusals(TICKET, others, strict.clock.now())
-    assert list(refused) == [others[1].id, others[2].id]
+def test_sending_one_request_twice_gets_nobody_past_the_count(strict: World) -> None:
+    for _ in range(5):
+        place(strict)
+    results = at_once([partial(place, strict, "the sixth") for _ in range(6)])
+    assert {type(result) for result in results} == {TooManyOpen}
+    assert strict.free() == 45
 
 
 def test_only_so_many_in_a_minute(strict: World, monkeypatch: pytest.MonkeyPatch) -> None:

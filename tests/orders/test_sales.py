@@ -4,10 +4,12 @@ import csv
 import io
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo.errors import AutoReconnect
 
 from apps.orders import create_app, handlers
 from apps.orders.chart import HEIGHT, WIDTH, chart
@@ -93,6 +95,27 @@ def test_who_counted_what_was_true_before_counts_again(small: World, collection:
     assert slow.happened
     assert tally(small).sold == 3
     assert not small.store[collection].count_documents({"due": True})
+
+
+def test_a_sum_is_made_though_the_database_was_away_between_count_and_sum(small: World) -> None:
+    small.sells(4)
+    small.service.sales.note([buys(small).id])
+    broken: list[Call] = []
+
+    def away_once(call: Call) -> Any:
+        if call.writes and call.collection == "tallies" and not broken:
+            broken.append(call)
+            raise AutoReconnect
+        return call.do()
+
+    sales = small.process(watched(small.store, away_once)).sales
+    sales.rest = 0
+    with pytest.raises(AutoReconnect):
+        sales.catch_up(lambda *_: None)
+    sales.catch_up(lambda *_: None)
+    assert tally(small).sold == 1
+    for collection in ("shelves", "tallies"):
+        assert not small.store[collection].count_documents({"due": True})
 
 
 def test_counting_leaves_the_database_to_those_who_buy(small: World) -> None:

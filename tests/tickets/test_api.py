@@ -34,6 +34,7 @@ def test_creating_answers_with_the_whole_ticket(seller: FlaskClient, visitor: Fl
         venue=" Hall ",
         startsAt="2027-05-01T20:00:00+02:00",
         description="Two acts",
+        limitPerPerson=2,
     )
     assert created == {
         "id": created["id"],
@@ -47,6 +48,7 @@ def test_creating_answers_with_the_whole_ticket(seller: FlaskClient, visitor: Fl
         "venue": "Hall",
         "startsAt": "2027-05-01T18:00:00.000Z",
         "description": "Two acts",
+        "limitPerPerson": 2,
     }
     shown = visitor.get(f"/api/tickets/{created['id']}")
     assert shown.get_json() == created
@@ -57,7 +59,7 @@ def test_optional_fields_have_defaults_and_are_left_out_when_empty(seller: Flask
     created = create(seller, price=20)
     assert (created["quantity"], created["currency"]) == (1, "usd")
     assert "20," in json.dumps(created)  # a whole price is a whole number
-    assert not {"venue", "startsAt", "description", "orderId"} & created.keys()
+    assert not {"venue", "startsAt", "description", "limitPerPerson", "orderId"} & created.keys()
 
 
 def test_nobody_sets_what_is_not_theirs(seller: FlaskClient) -> None:
@@ -103,6 +105,10 @@ def test_nobody_sets_what_is_not_theirs(seller: FlaskClient) -> None:
         ({"startsAt": "0001-01-01T00:00:00+14:00"}, "startsAt"),
         ({"startsAt": 1_800_000_000}, "startsAt"),
         ({"description": "x" * 5_001}, "description"),
+        ({"limitPerPerson": 0}, "limitPerPerson"),
+        ({"limitPerPerson": 101}, "limitPerPerson"),
+        ({"limitPerPerson": "4"}, "limitPerPerson"),
+        ({"limitPerPerson": True}, "limitPerPerson"),
     ],
 )
 def test_a_wrong_value_is_an_error_at_its_field(seller: FlaskClient, changes, wrong) -> None:
@@ -145,7 +151,7 @@ json_values = st.recursive(
     st.fixed_dictionaries(
         {},
         optional=dict.fromkeys(
-            ("title", "price", "quantity", "currency", "venue", "startsAt", "description"),
+            (*TICKET, "quantity", "currency", "venue", "startsAt", "description", "limitPerPerson"),
             json_values,
         ),
     )
@@ -193,6 +199,16 @@ def test_a_change_raises_the_version(seller: FlaskClient) -> None:
     assert response.headers["ETag"] == '"1-0"'
     changed = response.get_json()
     assert (changed["title"], changed["price"], changed["version"]) == ("Ballet", 19.99, 1)
+
+
+def test_the_limit_per_person_stays_unless_it_is_named(seller: FlaskClient) -> None:
+    created = create(seller, quantity=50, limitPerPerson=4)
+    path = f"/api/tickets/{created['id']}"
+    for changes, limit in (({}, 4), ({"limitPerPerson": 100}, 100)):
+        assert seller.put(path, json=TICKET | changes).get_json()["limitPerPerson"] == limit
+    without = seller.put(path, json=TICKET | {"limitPerPerson": None}).get_json()
+    assert (without["version"], without["quantity"]) == (3, 50)
+    assert "limitPerPerson" not in without
 
 
 @pytest.mark.parametrize(

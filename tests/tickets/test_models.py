@@ -31,7 +31,7 @@ def test_a_new_ticket_can_be_bought_before_orders_has_heard_of_it() -> None:
 
 
 def test_an_edit_replaces_every_detail_and_is_announced() -> None:
-    wanted = Details("Ballet", 3_050, "eur", 12, "Hall", NOW, "Two acts")
+    wanted = Details("Ballet", 3_050, "eur", 12, "Hall", NOW, "Two acts", 4)
     edited, event = models.edit(a_ticket(), wanted, None, NOW + timedelta(hours=1))
     assert event is TicketUpdated
     assert {name: getattr(edited, name) for name in vars(wanted)} == vars(wanted)

@@ -193,6 +193,8 @@ def test_a_refused_form_keeps_the_input(seller: FlaskClient) -> None:
         ("price", {"price": "12"}, ""),
         ("title", {"price": "12"}, "Title is required."),
         ("startsAt", {"startsAt": "soon"}, "Starts at must be"),
+        ("limitPerPerson", {"limitPerPerson": "101"}, "At most per person must be at most 100."),
+        ("limitPerPerson", {"limitPerPerson": ""}, ""),
     ],
 )
 def test_one_field_is_checked_while_others_are_empty(
@@ -252,6 +254,46 @@ def test_the_quantity_is_changed_by_itself(seller: FlaskClient, service: Tickets
     assert refused.status_code == 400
     assert "How many must be at least 4" in refused.text
     assert 'value="3"' in refused.text
+
+
+def test_a_limit_per_person_is_shown_and_bounds_what_one_can_ask_for(
+    seller: FlaskClient, stranger: FlaskClient
+) -> None:
+    page = sell(seller, quantity="50", limitPerPerson="4")
+    shown = stranger.get(page).text
+    assert "At most 4 per person" in shown
+    assert 'min="1" max="4"' in shown
+    assert 'value="4"' in seller.get(f"{page}/edit").text
+    assert seller.post(page, data=FORM | {"limitPerPerson": "", "version": "0"}).status_code == 303
+    assert "per person" not in stranger.get(page).text
+
+
+def test_a_limit_that_stops_nobody_is_not_mentioned(
+    seller: FlaskClient, stranger: FlaskClient
+) -> None:
+    page = sell(seller, quantity="3", limitPerPerson="3")
+    assert "per person" not in stranger.get(page).text
+    only = sell(seller, quantity="50", limitPerPerson="1")
+    shown = stranger.get(only).text
+    assert "At most 1 per person" in shown
+    assert 'name="quantity" value="1"' in shown
+
+
+def test_a_preview_shows_the_limit_per_person(seller: FlaskClient) -> None:
+    page = seller.post("/tickets", data=FORM | {"limitPerPerson": "2", "step": "preview"}).text
+    assert "At most 2 per person" in page
+    assert hidden(page, "limitPerPerson") == "2"
+
+
+def test_of_two_limits_one_is_chosen(seller: FlaskClient) -> None:
+    page = sell(seller, quantity="50")
+    assert seller.post(page, data=FORM | {"limitPerPerson": "2", "version": "0"}).status_code == 303
+    stale = seller.post(page, data=FORM | {"limitPerPerson": "", "version": "0"})
+    assert stale.status_code == 409
+    assert re.search("At most per person.*Stored now.*2.*Yours.*Nothing", stale.text, re.DOTALL)
+    form = hidden_fields(stale.text) | {"keep-limitPerPerson": "stored"}
+    assert seller.post(page, data=form).status_code == 303
+    assert "At most 2 per person" in seller.get(page).text
 
 
 def test_a_stale_quantity_is_chosen_between_too(seller: FlaskClient) -> None:
