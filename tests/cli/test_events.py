@@ -14,7 +14,14 @@ from tests.shared.accounts import created
 from tests.shared.nats_server import NatsServer
 from tests.waiting import wait_until
 
-USER = {"id": "u1", "verified": False, "disabled": False, "deleted": False}
+USER = {
+    "id": "u1",
+    "verified": False,
+    "disabled": False,
+    "deleted": False,
+    "email": None,
+    "role": "user",
+}
 
 
 @pytest.fixture

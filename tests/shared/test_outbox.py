@@ -36,6 +36,8 @@ def test_a_new_aggregate_is_stored_with_its_first_event(accounts: Accounts, coll
         "verified": False,
         "disabled": False,
         "deleted": False,
+        "email": None,
+        "role": "user",
     }
     assert accounts.find(account.id) == account
 
