@@ -3,7 +3,7 @@
 Orders are counted by the block that they took their first unit from: at most a hundred of them. A
 ticket's tally is the sum of its blocks. Both are made anew from what is true rather than changed
 by a difference, so that an event may come twice or late. `due` stays until a count is written down
-that began after it was asked for, which `rev` tells.
+that began after it was asked for, which `rev` tells; a block's also until its sum is asked for.
 """
 
 import time
@@ -27,6 +27,7 @@ ROUND = 50  # blocks or tickets that are counted at once
 REST = 4  # times as long as it has counted, a process leaves the database to others
 
 _ADAPTER = TypeAdapter(Count)
+_DONE: Document = {"$unset": {"due": ""}}
 
 
 class Sales:
@@ -62,17 +63,27 @@ class Sales:
         if begun < self._rest_until:
             return
         due = list(self._shelves.find({"due": True}, {"ticket_id": 1, "seller_id": 1}).limit(ROUND))
-        for_each([shelf["_id"] for shelf in due], self._count_block)
+        counted = self._count_blocks([shelf["_id"] for shelf in due])
         for ticket_id, seller_id in {s["ticket_id"]: s["seller_id"] for s in due}.items():
             _require(self._tallies, ticket_id, {"seller_id": seller_id})
+        for block, rev in counted.items():
+            _write(self._shelves, block, rev, _DONE)
         self._add_up(tell)
         ended = time.monotonic()
         self._rest_until = ended + self.rest * (ended - begun)
 
-    def _count_block(self, block: str) -> None:
-        rev = _rev(self._shelves, block)
-        counted = counts.count(self.orders_of(block))
-        _write(self._shelves, block, rev, _ADAPTER.dump_python(counted))
+    def _count_blocks(self, blocks: list[str]) -> dict[str, int]:
+        """Write down what is in these blocks. They stay due; with what `rev`, is returned."""
+        counted: dict[str, int] = {}
+
+        def count(block: str) -> None:
+            rev = _rev(self._shelves, block)
+            state = _ADAPTER.dump_python(counts.count(self.orders_of(block)))
+            if _write(self._shelves, block, rev, {"$set": state}):
+                counted[block] = rev + 1
+
+        for_each(blocks, count)
+        return counted
 
     def orders_of(self, block: str) -> list[Order]:
         """The orders that are counted with a block: those that took their first unit there."""
@@ -96,7 +107,7 @@ class Sales:
         shelves = {int(shelf["_id"].partition(":")[2]): _count(shelf) for shelf in found}
         state: dict[str, Any] = _ADAPTER.dump_python(counts.total(shelves.values()))
         state["shelves"] = sorted(n for n, one in shelves.items() if one.orders)
-        _write(self._tallies, ticket_id, rev, state)
+        _write(self._tallies, ticket_id, rev, {"$set": state, **_DONE})
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -131,10 +142,10 @@ def _rev(collection: Documents, key: str) -> int:
     return found["rev"] if found else 0
 
 
-def _write(collection: Documents, key: str, rev: int, state: Document) -> None:
-    """Write a count down, unless a new one was asked for since `rev` was read."""
-    change: Document = {"$set": state, "$unset": {"due": ""}, "$inc": {"rev": 1}}
-    collection.update_one({"_id": key, "rev": rev}, change)
+def _write(collection: Documents, key: str, rev: int, change: Document) -> bool:
+    """Write something down, unless a new count was asked for since `rev` was read."""
+    guard = {"_id": key, "rev": rev}
+    return bool(collection.update_one(guard, {**change, "$inc": {"rev": 1}}).modified_count)
 
 
 def _count(found: Document) -> Count:

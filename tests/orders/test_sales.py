@@ -97,6 +97,23 @@ def test_who_counted_what_was_true_before_counts_again(small: World, collection:
     assert not small.store[collection].count_documents({"due": True})
 
 
+def test_what_is_asked_for_while_a_block_is_counted_is_counted_later(small: World) -> None:
+    small.sells(4)
+    small.service.sales.note([buys(small).id])
+
+    def more() -> None:
+        small.service.sales.note([buys(small, 2).id])
+
+    def writes_down(call: Call) -> bool:
+        return call.writes and call.collection == "shelves" and "sold" in str(call.arguments)
+
+    slow = Meanwhile(writes_down, more)
+    small.process(watched(small.store, slow)).sales.catch_up(lambda *_: None)
+    assert slow.happened
+    small.process().sales.catch_up(lambda *_: None)
+    assert tally(small).sold == 3
+
+
 def test_a_sum_is_made_though_the_database_was_away_between_count_and_sum(small: World) -> None:
     small.sells(4)
     small.service.sales.note([buys(small).id])
