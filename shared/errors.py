@@ -62,7 +62,10 @@ class Forbidden(Refused):
 
 
 class NotVerified(Forbidden):
-    message = "Confirm your e-mail address first: your account page, /account, sends you the link"
+    message = (
+        "Confirm your e-mail address first: open the link that was mailed to you. "
+        "Your account page, /account, sends it again"
+    )
     page = "/account"
 
 

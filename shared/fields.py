@@ -68,7 +68,7 @@ def _one_line(value: str) -> str:
 
 
 def _whole(value: Any, info: ValidationInfo) -> Any:
-    if is_form(info) and isinstance(value, str) and re.fullmatch(r"\s*\d{1,30}\s*", value):
+    if is_form(info) and isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,30}\s*", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise PydanticCustomError("whole", "must be a whole number")

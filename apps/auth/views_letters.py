@@ -41,7 +41,7 @@ def verify() -> BaseResponse:
 
 def _verify() -> BaseResponse:
     services().letters.verify(web.form(Opened).token)
-    flash("Thank you: your address is confirmed.", "good")
+    flash("Thank you: your address is confirmed. You can put tickets on sale now.", "good")
     return web.see_other("/account")
 
 

@@ -82,6 +82,8 @@ def test_selling_needs_a_confirmed_address() -> None:
     page = client.post("/things/sell")
     assert page.status_code == 403
     assert '<a class="button" href="/account">' in page.text
+    assert "<h1>One more step</h1>" in page.text
+    assert "Error 403" not in page.text
     client.set_cookie("session", sign("u1"))
     assert client.post("/api/things/sell").status_code == 200
 

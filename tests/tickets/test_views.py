@@ -192,6 +192,7 @@ def test_a_refused_form_keeps_the_input(seller: FlaskClient) -> None:
         ),
         ("price", {"price": "12"}, ""),
         ("title", {"price": "12"}, "Title is required."),
+        ("quantity", {"quantity": "-3"}, "How many must be at least 1."),
         ("startsAt", {"startsAt": "soon"}, "Starts at must be"),
         ("limitPerPerson", {"limitPerPerson": "101"}, "At most per person must be at most 100."),
         ("limitPerPerson", {"limitPerPerson": ""}, ""),

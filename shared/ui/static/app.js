@@ -138,11 +138,17 @@
 
   // --- htmx -------------------------------------------------------------------------------------
 
-  const away = "This part of the site does not answer right now.";
+  const away = () =>
+    navigator.onLine
+      ? "This part of the site does not answer right now. Please try again in a moment."
+      : "You seem to be offline. Nothing was sent; try again when you are connected.";
+
+  // What was said while the connection was away is no longer true when it is back.
+  window.addEventListener("online", () => document.querySelector("#notices .away")?.remove());
 
   function notice(text) {
     const paragraph = document.createElement("p");
-    paragraph.className = "notice warn";
+    paragraph.className = "notice warn away";
     paragraph.textContent = text;
     document.getElementById("notices")?.replaceChildren(paragraph);
   }
@@ -153,7 +159,7 @@
     section.className = "notice warn";
     section.setAttribute("role", "alert");
     const text = document.createElement("p");
-    text.textContent = away;
+    text.textContent = away();
     const button = document.createElement("button");
     button.className = "quiet";
     button.type = "button";
@@ -171,7 +177,7 @@
     if (requestConfig?.verb === "get" && byItself) {
       if (elt === target && !elt.hasAttribute("data-keep")) missing(target, requestConfig.path);
     } else if (elt === target || !target?.closest(".field")) {
-      notice(`${away} Please try again in a moment.`);
+      notice(away());
     }
   }
 
