@@ -5,11 +5,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 
 from shared import logs
 from shared.bus.connection import TROUBLE, Connection
@@ -57,6 +59,20 @@ async def _read_once(
         ),
     )
     subscription = await bus.jetstream.pull_subscribe_bind(consumer=info.name, stream=stream)
+    try:
+        async for message in _pulled(bus, stream, info, subscription):
+            yield message
+    finally:
+        with suppress(*TROUBLE):  # a connection that is gone has forgotten it already
+            await subscription.unsubscribe()
+
+
+async def _pulled(
+    bus: Connection,
+    stream: str,
+    info: ConsumerInfo,
+    subscription: JetStreamContext.PullSubscription,
+) -> AsyncIterator[Message | None]:
     pending = info.num_pending or 0
     if not pending:
         yield None

@@ -392,6 +392,21 @@ def test_a_follower_reads_a_stream_that_was_made_anew_from_its_beginning(
     follower.wait_for("one", "two", "three", "four")
 
 
+def test_reading_leaves_nothing_open(bus: Bus):
+    """Admins read the history of orders in a process that lives for weeks."""
+    publish(bus, "one", "two")
+    before = len(bus._client._subs)  # pyright: ignore[reportPrivateUsage]
+
+    async def first_only() -> None:
+        async for _ in bus.read():
+            return
+
+    for _ in range(3):
+        texts_in(bus)
+        bus.run(first_only(), 10)
+    wait_until(lambda: len(bus._client._subs) == before, "subscriptions to end", 5)  # pyright: ignore[reportPrivateUsage]
+
+
 def test_reading_consumes_nothing(bus: Bus):
     publish(bus, "one")
     assert texts_in(bus) == ["one"]
