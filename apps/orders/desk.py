@@ -46,7 +46,7 @@ class Desk:
     hoarding: Hoarding
 
     def __post_init__(self) -> None:
-        self._queue = GroupCommit(self._reserve, GROUP)
+        self._queue = GroupCommit(self.reserve, GROUP)
 
     def place(self, user: User, ticket_id: str, quantity: int, key: str | None) -> Order:
         """Reserve units of a ticket. The same key gives the same order again."""
@@ -107,7 +107,7 @@ class Desk:
             updated_at=now,
         )
 
-    def _reserve(self, ticket_id: str, reservations: list[Reservation]) -> None:
+    def reserve(self, ticket_id: str, reservations: list[Reservation]) -> None:
         """Carry out each request once: who sends it again is given the same answer."""
         firsts = {_request(r.order): r for r in reversed(reservations)}
         self._reserve_all(ticket_id, [r for r in reservations if firsts[_request(r.order)] is r])

@@ -1,12 +1,14 @@
 """Nobody holds more than they can mean to pay, and nobody reserves faster than people can."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
 
 from apps.orders import hoarding
+from apps.orders.desk import Reservation
 from apps.orders.hoarding import TooFast, TooManyOpen
 from shared.mongo import Store
 from tests.orders.threads import at_once
@@ -76,6 +78,16 @@ def test_two_clicks_at_once_are_one_order(strict: World) -> None:
     results = at_once([partial(place, strict, "the fifth") for _ in range(6)])
     assert len(set(map(str, results))) == 1
     assert strict.free() == 45
+
+
+def test_repeats_in_one_group_are_refused_together(strict: World) -> None:
+    ticket = strict.service.tickets.find(TICKET)
+    assert ticket is not None
+    held = [strict.service.get(user(), place(strict, f"key {number}")) for number in range(5)]
+    sixth = replace(held[0], key="the sixth", blocks=())
+    group = [Reservation(ticket, replace(sixth, id=f"{number:024}")) for number in range(2)]
+    strict.service.desk.reserve(TICKET, group)
+    assert [type(one.result) for one in group] == [TooManyOpen, TooManyOpen]
 
 
 def test_sending_one_request_twice_gets_nobody_past_the_count(strict: World) -> None:

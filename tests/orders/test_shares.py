@@ -1,12 +1,14 @@
 """Nobody has more of a ticket than its seller allows, whoever asks when and how often."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
+from apps.orders.desk import Reservation
 from apps.orders.models import Order
 from apps.orders.onsale import SoldOut
 from apps.orders.shares import OverLimit
@@ -150,6 +152,26 @@ def test_a_request_that_is_sent_several_times_counts_once(world: World) -> None:
     assert world.reserves(2, key="one request").id in orders
     with pytest.raises(OverLimit):
         world.reserves(key="another")
+
+
+def test_repeats_in_one_group_are_one_request(world: World) -> None:
+    world.sells(50, limit_per_person=3)
+    ticket = world.service.tickets.find(TICKET)
+    assert ticket is not None
+    first = replace(world.reserves(key="known"), shares=None, blocks=())
+    keys = ("one", "one", "two", "one", "two")
+    group = [
+        Reservation(ticket, replace(first, id=f"{number:024}", key=key))
+        for number, key in enumerate(keys)
+    ]
+    world.service.desk.reserve(TICKET, group)
+    results = [one.result for one in group]
+    assert [one.key if isinstance(one, Order) else one for one in results] == list(keys)
+    assert {one.id for one in world.orders()} == {first.id, group[0].order.id, group[2].order.id}
+    over = [Reservation(ticket, replace(first, id=f"{n:024}", key="three")) for n in (7, 8)]
+    world.service.desk.reserve(TICKET, over)
+    assert {type(one.result) for one in over} == {OverLimit}
+    assert world.free() == 47
 
 
 def test_a_refused_request_has_no_shares(world: World) -> None:
