@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from granian.http import HTTP1Settings
 
-from dev.stack.parts import Plan, build, port_names
+from dev.stack.parts import Plan, build, port_names, static_configuration
 from dev.stack.settings import ROOT, Settings, SettingsError, read
 
 SECRETS = {"JWT_KEY": "jwt", "SECRET_KEY": "secret", "STRIPE_WEBHOOK_SECRET": "whsec"}
@@ -149,3 +150,11 @@ def test_the_command_refuses_bad_settings_with_an_exit_code(tmp_path: Path):
     assert answer.returncode == 2
     assert "PORT must be a number" in answer.stderr.decode()
     assert not (tmp_path / "data").exists()
+
+
+def test_the_gateway_lets_an_idle_connection_go_before_the_service_does() -> None:
+    """Otherwise a request now and then meets a connection that is just being closed."""
+    gateway = static_configuration(ROOT / "traefik" / "static.env")
+    idle = gateway["TRAEFIK_SERVERSTRANSPORT_FORWARDINGTIMEOUTS_IDLECONNTIMEOUT"]
+    # Granian closes what was idle for as long as it waits for a request's head.
+    assert float(idle.removesuffix("s")) < HTTP1Settings().header_read_timeout / 1000
