@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-WEBS = ["auth-web", "tickets-web", "orders-web", "payments-web"]
+WEBS = ["auth-web", "tickets-web", "orders-web", "payments-web", "live-web"]
 WORKERS = ["auth-worker", "tickets-worker", "orders-worker", "payments-worker"]
 OTHERS = ["expiration-worker", "alarms", "nats", "valkey", "stripe", "gateway"]
 DATABASES = ["auth-db", "tickets-db", "orders-db", "payments-db"]
