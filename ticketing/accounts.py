@@ -38,6 +38,7 @@ _ACTIONS: list[tuple[str, str, Change]] = [
     ("revoke-admin", "make an admin a user again", lambda s, who: s.set_role(who.id, "user")),
     ("disable", "shut somebody out", lambda s, who: s.set_disabled(who.id, disabled=True)),
     ("enable", "let them in again", lambda s, who: s.set_disabled(who.id, disabled=False)),
+    ("drop-factor", "turn a lost second factor off", lambda s, who: s.drop_factor(who.id)),
 ]
 
 

@@ -207,6 +207,15 @@ class Accounts:
         log.info("role given", user=user_id, role=role)
         return account
 
+    def drop_factor(self, user_id: str) -> Account:
+        """For somebody who lost their app and their recovery codes, and has shown who they are."""
+        account = self.accounts.aggregates.update(
+            user_id, lambda found: models.with_factor(found, None)
+        )
+        self.audit.by_operator("factor.off", user_id)
+        log.info("second factor off", user=user_id)
+        return account
+
     def _revoke(self, session_id: str) -> None:
         self.sessions.aggregates.update(session_id, lambda session: models.revoke(session, _now()))
 

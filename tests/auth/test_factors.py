@@ -10,6 +10,7 @@ from pyotp.totp import TOTP
 from werkzeug.test import TestResponse
 
 from apps.auth import factors
+from apps.auth.auditing import Search
 
 from .conftest import PASSWORD, World, current, errors_of, post
 
@@ -172,6 +173,15 @@ def test_turning_it_off_needs_the_password(world: World, app: App) -> None:
     assert enter(world).status_code == 400
     assert client.delete("/api/users/factor", json={"password": PASSWORD}).status_code == 204
     assert enter(world).status_code == 200
+
+
+def test_an_operator_helps_who_lost_the_app_and_the_codes(world: World, app: App) -> None:
+    turn_on(world.sign_up(), app)
+    assert enter(world).status_code == 400
+    world.service.drop_factor(world.account(ADA).id)
+    assert enter(world).status_code == 200
+    noted, _ = world.service.audit.log.page(Search(kind="factor.off"), None, 10)
+    assert [(each.actor, each.target) for each in noted] == [("", f"user:{world.account(ADA).id}")]
 
 
 def test_a_reset_of_the_password_leaves_it_on(world: World, app: App) -> None:

@@ -7,8 +7,10 @@ import pytest
 from tests.cli.command import inside, ticketing
 from tests.servers import free_port
 
+ACTIONS = ["verify", "grant-admin", "revoke-admin", "disable", "enable", "drop-factor"]
 
-@pytest.mark.parametrize("action", ["verify", "grant-admin", "revoke-admin", "disable", "enable"])
+
+@pytest.mark.parametrize("action", ACTIONS)
 def test_every_action_is_about_somebody(action: str):
     refused = inside("accounts", action, env={}).expect(2)
     assert "the following arguments are required: email" in refused.err
