@@ -80,7 +80,7 @@ def _block(settings: Settings, parts: Sequence[Part], home: Home) -> list[str]:
         "  Test cards     4242 4242 4242 4242  paid",
         "                 4000 0000 0000 0002  declined",
         "                 4000 0000 0000 9995  insufficient funds",
-        "                 4000 0025 0000 3155  asks for 3-D Secure",
+        "                 4000 0000 0000 3220  asks for 3-D Secure",
         "                 any date in the future, any CVC",
     ]
     lines += [f"  Stripe         http://127.0.0.1:{p.port}/" for p in parts if p.name == "stripe"]
