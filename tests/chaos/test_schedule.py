@@ -24,7 +24,7 @@ def test_a_longer_run_begins_like_a_shorter_one() -> None:
 
 
 def test_every_part_is_killed_frozen_and_restarted_in_a_long_run() -> None:
-    faults = make(7, 1800 * 3)
+    faults = make(7, 1800 * 5)
     for kind in ("kill", "freeze", "restart"):
         assert {fault.part for fault in faults if fault.kind == kind} == set(PARTS)
     assert {f"{app}-{kind}" for app in KEEPERS for kind in ("web", "worker", "db")} <= set(PARTS)
