@@ -76,7 +76,7 @@ def test_a_paid_order(buyer: FlaskClient, order: Order, memory: World) -> None:
     text = page(buyer, f"/orders/{order.id}")
     assert "39.00 USD was charged" in text
     assert "/cancel" not in text
-    assert "hx-trigger" not in text
+    assert f"sse:order:{order.id}, every 60s" in text, "a refund is seen without a reload"
 
 
 @pytest.mark.parametrize(
