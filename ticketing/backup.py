@@ -30,6 +30,7 @@ from shared.mongo import Store
 SERVICES = ["auth", "tickets", "orders", "payments"]
 MANIFEST = "manifest.json"
 TIME = "%Y%m%dT%H%M%SZ"
+UNFINISHED = timedelta(days=1)  # after which a backup was given up
 BATCH = 1_000
 # Documents are copied as they are: nothing is lost by reading and writing them.
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
@@ -116,12 +117,14 @@ def _append(file: gzip.GzipFile, batch: bytes) -> int:
 
 def _forget(folder: Path, service: str, age: timedelta) -> None:
     """Delete older backups, and what was never finished; the newest one stays."""
-    before = datetime.now(UTC) - age
+    now = datetime.now(UTC)
+    before, given_up = (f"{service}-{(now - a).strftime(TIME)}" for a in (age, UNFINISHED))
     for old in _complete(folder, service)[:-1]:
-        if old.name < f"{service}-{before.strftime(TIME)}":
+        if old.name < before:
             shutil.rmtree(old)
     for draft in folder.glob(f"{service}-*.part"):
-        shutil.rmtree(draft)
+        if draft.name < given_up:  # another one may be under way
+            shutil.rmtree(draft)
 
 
 def _complete(folder: Path, service: str) -> list[Path]:

@@ -120,12 +120,14 @@ def test_old_ones_are_forgotten_but_never_the_only_one(uri: str, store: Store, t
     for days in (20, 15, 13):
         old = backup(uri, tmp_path)
         old.rename(tmp_path / f"orders-{(now - timedelta(days=days)).strftime(TIME)}")
-    (tmp_path / "orders-20260101T031500Z.part").mkdir()
+    (tmp_path / "orders-20200101T031500Z.part").mkdir()
+    under_way = tmp_path / f"orders-{(now - timedelta(hours=1)).strftime(TIME)}.part"
+    under_way.mkdir()
     (tmp_path / "tickets-20200101T031500Z").mkdir()
     made = backup(uri, tmp_path, "--keep=14")
     kept = sorted(path.name for path in tmp_path.iterdir())
     recent = f"orders-{(now - timedelta(days=13)).strftime(TIME)}"
-    assert kept == sorted([recent, made.name, "tickets-20200101T031500Z"])
+    assert kept == sorted([recent, under_way.name, made.name, "tickets-20200101T031500Z"])
     backup_again = backup(uri, tmp_path / "alone", "--keep=0")
     assert backup_again.exists()
 
