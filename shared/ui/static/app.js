@@ -141,7 +141,7 @@
   const away = () =>
     navigator.onLine
       ? "This part of the site does not answer right now. Please try again in a moment."
-      : "You seem to be offline. Nothing was sent; try again when you are connected.";
+      : "You seem to be offline. Try again when you are connected: nothing is paid twice.";
 
   // What was said while the connection was away is no longer true when it is back.
   window.addEventListener("online", () => document.querySelector("#notices .away")?.remove());
