@@ -37,8 +37,9 @@ def program() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """One for each module: while it is open, its event loop keeps others from running here."""
     path = program()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
@@ -47,7 +48,8 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def stack(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    program()  # a stack is not worth its start where there is no browser
     env = {"HOLD_SECONDS": str(HOLD), "SEED": "1", "RATE_LIMITS": "0", "VERIFY_EMAIL": "0"}
     with Stack(tmp_path_factory.mktemp("browser") / "data", env) as stack:
         yield stack
