@@ -138,7 +138,7 @@ def test_those_who_want_too_much_do_not_hinder_the_others_of_their_group(world: 
         Reservation(_ticket(world), _order(world, number, quantity))
         for number, quantity in enumerate((5, 1, 4, 2, 1))
     ]
-    world.service.desk._reserve(TICKET, reservations)
+    world.service.desk.reserve(TICKET, reservations)
     assert [_outcome(r) for r in reservations] == [
         "Sold out",
         "created",
@@ -277,7 +277,7 @@ def test_the_loser_of_a_key_gives_its_units_back_and_says_so(small: World) -> No
     counts = Meanwhile(gives_back, small.drain)
     web = small.process(watched(small.store, counts))
     loser = Reservation(_ticket(small), _order_of_key(small, "k"))
-    web.desk._reserve(TICKET, [loser])
+    web.desk.reserve(TICKET, [loser])
     assert counts.happened
     assert loser.result == small.orders()[0]
     small.drain()
@@ -296,7 +296,7 @@ def test_both_requests_of_a_key_in_one_group(world: World) -> None:
     world.sells(9)
     orders = [_order(world, 1, 2, key="k") for _ in range(2)]
     reservations = [Reservation(_ticket(world), order) for order in orders]
-    world.service.desk._reserve(TICKET, reservations)
+    world.service.desk.reserve(TICKET, reservations)
     assert reservations[0].result == reservations[1].result == world.orders()[0]
     world.drain()
     world.assert_sound()
