@@ -79,7 +79,8 @@ def _in(signed_in: SignedIn) -> BaseResponse:
 
 
 def _form(template: str, refused: Refused | None = None) -> Response:
-    return form_page(template, refused, email=request.form.get("email", ""), next=_next())
+    email = request.form.get("email", "")
+    return web.kept(form_page(template, refused, email=email, next=_next()))
 
 
 def _code_form(step: str, refused: Refused | None = None) -> Response:

@@ -56,7 +56,7 @@ def change_password() -> BaseResponse:
         wanted = web.form(PasswordChange)
         services().accounts.change_password(user, wanted.old, wanted.password)
     except Refused as refused:
-        return form_page("auth/password.html", refused, email=user.email)
+        return web.kept(form_page("auth/password.html", refused, email=user.email))
     flash("Your password is changed, and you are signed out everywhere else.", "good")
     return web.see_other("/account")
 
@@ -76,7 +76,7 @@ def ask_for_email() -> BaseResponse:
         services().letters.ask_for_email(user, wanted.email, wanted.password)
     except Refused as refused:
         typed = request.form.get("email", "")
-        return form_page("auth/email.html", refused, current=user.email, email=typed)
+        return web.kept(form_page("auth/email.html", refused, current=user.email, email=typed))
     flash(f"Open the link that we have sent to {wanted.email}.", "good")
     return web.see_other("/account")
 
@@ -100,7 +100,7 @@ def delete() -> BaseResponse:
         doors.owner_with_password()
         services().leaving.delete(user, web.form(PasswordAgain).password)
     except Refused as refused:
-        return form_page("auth/delete.html", refused, email=user.email)
+        return web.kept(form_page("auth/delete.html", refused, email=user.email))
     flash("Your account is deleted. Goodbye.", "good")
     response = web.see_other("/")
     cookies.take_back(response)

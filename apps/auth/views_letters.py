@@ -56,8 +56,8 @@ def ask_to_reset() -> Response:
     try:
         doors.ask_to_reset(web.form(Forgotten).email)
     except Refused as refused:
-        return form_page("auth/forgotten.html", refused, email=email, sent=False)
-    return form_page("auth/forgotten.html", email=email, sent=True)
+        return web.kept(form_page("auth/forgotten.html", refused, email=email, sent=False))
+    return web.kept(form_page("auth/forgotten.html", email=email, sent=True))
 
 
 @blueprint.get("/account/reset")

@@ -89,7 +89,7 @@ def _form(payment: Payment, errors: list[FieldError] | None = None, status: int 
         response.headers["Content-Security-Policy"] = web.content_policy(
             STRIPE_PAGES, script=STRIPE_JS, frame=f"{STRIPE_JS} {STRIPE_PAGES}", connect=STRIPE_API
         )
-    return response
+    return web.kept(response)
 
 
 def _embedded() -> bool:

@@ -140,7 +140,7 @@ def edit_form(
     values: Mapping[str, str], ticket: Ticket | None = None, refused: Refused | None = None
 ) -> Response:
     """The form of a new ticket, or of an edit; refused input stays in it."""
-    return web.render(
+    response = web.render(
         "tickets/form.html",
         status=refused.status if refused else 200,
         values=values,
@@ -151,12 +151,13 @@ def edit_form(
         # A refused form had no effect, so the key stays for the next attempt.
         key=values.get("idempotencyKey") or web.new_key(),
     )
+    return web.kept(response)
 
 
 def conflict(values: Mapping[str, str], wanted: Details, current: Ticket) -> Response:
     """What was typed beside what somebody else stored, to choose from field by field."""
     stored = values_of(current)
-    return web.render(
+    response = web.render(
         "tickets/conflict.html",
         status=409,
         # Sent again, it is a change of what is shown here, and no repetition of the first one.
@@ -168,6 +169,7 @@ def conflict(values: Mapping[str, str], wanted: Details, current: Ticket) -> Res
         ],
         errors=[],
     )
+    return web.kept(response)
 
 
 def _differ(name: str, wanted: Details, current: Ticket) -> bool:
@@ -179,7 +181,9 @@ def _preview(details: Details, existing: Ticket | None = None) -> Response:
     """The ticket as buyers would see it; nothing is stored."""
     shown, _ = models.create(existing.id if existing else _NOBODY, _NOBODY, details, _now())
     values = {"idempotencyKey": web.new_key(), **request.form}
-    return web.render("tickets/preview.html", ticket=shown, existing=existing, values=values)
+    return web.kept(
+        web.render("tickets/preview.html", ticket=shown, existing=existing, values=values)
+    )
 
 
 def _now() -> datetime:

@@ -8,7 +8,9 @@ from shared import identity, logs, ui
 from shared.config import Settings
 from shared.headers import content_policy, protective
 from shared.web.answers import (
+    Notices,
     current_page,
+    kept,
     local_path,
     render,
     see_other,
@@ -39,6 +41,7 @@ __all__ = [
     "current_page",
     "form",
     "idempotency_key",
+    "kept",
     "local_path",
     "new_key",
     "query",
@@ -73,6 +76,7 @@ def create(
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.secure,
     )
+    app.session_interface = Notices()
     app.json.sort_keys = False  # pyright: ignore[reportAttributeAccessIssue] - Flask's default provider has it
     # A redirect to the merged path would name the host that the client claims to have asked.
     app.url_map.merge_slashes = False

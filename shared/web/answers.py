@@ -3,8 +3,9 @@
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from flask import Response, make_response, redirect, request
+from flask import Flask, Response, make_response, redirect, request
 from flask import render_template as render_page
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from jinja2_fragments.flask import render_block
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -26,6 +27,26 @@ def render(template: str, block: str = "content", status: int = 200, **context: 
     response.headers["Vary"] = "HX-Request, Cookie"
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def kept(response: Response) -> Response:
+    """Let a browser keep the answer to a post, as it can't ask for that again on the way back.
+
+    Never for a page with a secret in it: the browser may write this one to its disk.
+    """
+    if request.method == "POST":
+        response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+class Notices(SecureCookieSessionInterface):
+    """Flask's session, which carries notices to the next page."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        super().save_session(app, session, response)
+        if response.cache_control.private:
+            # A kept page would be lost with the first new cookie, such as that of a sign-in.
+            response.headers["Vary"] = "HX-Request"
 
 
 def see_other(url: str) -> BaseResponse:

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from shared import logs
 from shared.errors import Refused, Unavailable, error_body
 from shared.mongo import is_temporary
-from shared.web.answers import render, see_other, sign_in_url, wants_fragment
+from shared.web.answers import kept, render, see_other, sign_in_url, wants_fragment
 
 log = logs.get(__name__)
 
@@ -23,12 +23,14 @@ def translate(error: Exception) -> BaseResponse:
         response = jsonify(error_body(refused))
         response.status_code = refused.status
     else:
-        response = render(
-            "error.html",
-            status=refused.status,
-            code=refused.status,
-            errors=refused.errors,
-            page=refused.page,
+        response = kept(
+            render(
+                "error.html",
+                status=refused.status,
+                code=refused.status,
+                errors=refused.errors,
+                page=refused.page,
+            )
         )
         if wants_fragment() and request.method not in SAFE_METHODS:
             # Above the page's content, so that a form that was sent keeps what is typed in it.

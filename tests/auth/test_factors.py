@@ -217,6 +217,7 @@ def test_signing_in_in_two_steps(world: World, app: App) -> None:
     wrong = client.post("/account/signin/code", data={**form, "code": "000000"})
     assert wrong.status_code == 400
     assert hidden(wrong.text, "step") == form["step"]
+    assert wrong.headers["Cache-Control"] == "no-store"
     done = client.post("/account/signin/code", data={**form, "code": app.code()})
     assert (done.status_code, done.headers["Location"]) == (303, "/orders")
     assert current(client) is not None
@@ -253,9 +254,11 @@ def test_turning_it_on_by_form_keeps_the_secret_after_a_typo(world: World, app: 
     again = client.post("/account/second-factor", data={**form, "code": "000000"})
     assert again.status_code == 400
     assert app.secret[:4] in again.text
+    assert again.headers["Cache-Control"] == "no-store"
     done = client.post("/account/second-factor", data={**form, "code": app.code()})
     assert done.status_code == 200
     assert done.text.count("<li><code>") == 10
+    assert done.headers["Cache-Control"] == "no-store"
     assert "10 recovery codes left" in client.get("/account/second-factor").text
     off = client.post("/account/second-factor/off", data={"password": PASSWORD})
     assert off.status_code == 303

@@ -240,6 +240,7 @@ def test_a_bad_new_password_keeps_the_link(world: World) -> None:
     page = world.client().post("/account/reset", data={"token": token, "password": "short"})
     assert page.status_code == 400
     assert token in page.text
+    assert page.headers["Cache-Control"] == "no-store"
     done = world.client().post("/account/reset", data={"token": token, "password": "long enough"})
     assert (done.status_code, done.headers["Location"]) == (303, "/account/signin")
     assert signs_in(world, "long enough")

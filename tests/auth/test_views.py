@@ -64,6 +64,7 @@ def test_a_refused_form_keeps_the_address_and_never_the_password(world: World) -
     assert 'value="ada@example.com"' in answer.text
     assert 'value="/orders"' in answer.text
     assert "wrong password" not in answer.text
+    assert answer.headers["Cache-Control"] == "private, no-cache"
 
 
 def test_each_mistake_is_told_at_its_field(world: World) -> None:

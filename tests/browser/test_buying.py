@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import HOLD, Visits
 from tests.browser.visitor import Visitor
-from tests.system.world import World
+from tests.system.world import PASSWORD, World
 
 SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
 
@@ -115,3 +115,18 @@ def test_everything_works_by_keyboard(visits: Visits, world: World):
             break
     buyer.page.keyboard.press("Enter")
     buyer.sees_heading("Yours for")
+
+
+def test_back_from_a_sign_in_leads_to_the_form_that_was_refused(visits: Visits, world: World):
+    person, visitor = world.person(), visits.by()
+    visitor.opens("/account/signin")
+    visitor.types("E-mail address", person.email)
+    visitor.types("Password", "not the password")
+    visitor.presses("Sign in")
+    visitor.sees("password")
+    visitor.types("Password", PASSWORD)
+    visitor.presses("Sign in")
+    visitor.page.wait_for_url(re.compile(r"/$"))
+    visitor.page.go_back()
+    expect(visitor.main.get_by_label("E-mail address")).to_have_value(person.email)
+    expect(visitor.main.get_by_label("Password", exact=True)).to_have_value("")

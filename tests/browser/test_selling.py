@@ -22,6 +22,29 @@ def test_somebody_puts_a_ticket_on_sale_and_is_told_what_is_wrong(visits: Visits
     seller.sees("12.50 USD")
 
 
+def test_back_leads_to_the_form_with_what_was_typed(visits: Visits, world: World):
+    seller = visits.by(world.person())
+    title, price = seller.main.get_by_label("Title"), seller.main.get_by_label("Price")
+    seller.opens("/tickets/new")
+    title.fill("A tiny concert")
+    price.fill("nothing")
+    seller.presses("Preview")
+    seller.sees("must be a number")
+    price.fill("12.50")
+    seller.presses("Preview")
+    seller.sees("This is a preview")
+    seller.presses("Put on sale")
+    seller.sees_heading("You sell this")
+    seller.page.go_back()
+    seller.sees("This is a preview")
+    seller.page.go_back()
+    seller.sees("must be a number")  # the refused form, with what was put right in it
+    expect(price).to_have_value("12.50")
+    seller.page.go_back()
+    expect(title).to_have_value("A tiny concert")
+    expect(price).to_have_value("nothing")
+
+
 def test_two_edits_meet_and_the_person_chooses(visits: Visits, world: World):
     person = world.person()
     ticket = person.sells(title="Old title", venue="Old venue")

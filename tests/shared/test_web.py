@@ -100,6 +100,10 @@ def make_app(public_url: str = "http://localhost") -> Flask:
     def page() -> Response:
         return web.render("page.html")
 
+    @app.route("/refused-form", methods=["GET", "POST"])
+    def refused_form() -> Response:
+        return web.kept(web.render("page.html", status=400))
+
     @app.post("/done")
     def done() -> Any:
         return web.see_other("/things/1")
@@ -409,6 +413,20 @@ def test_a_page_is_whole_and_its_fragment_is_its_block(client: FlaskClient):
     for answer in (page, fragment):
         assert answer.headers["Vary"] == "HX-Request, Cookie"
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/refused-form", "/forbidden"])
+def test_a_browser_may_show_the_answer_to_a_post_again(client: FlaskClient, path: str):
+    posted, asked_for = client.post(path), client.get(path)
+    assert posted.headers["Cache-Control"] == "private, no-cache"
+    assert posted.headers["Vary"] == "HX-Request"
+    assert asked_for.headers["Cache-Control"] == "no-store"
+    assert asked_for.headers["Vary"] == "HX-Request, Cookie"
+
+
+def test_nothing_else_that_a_post_answers_is_stored(client: FlaskClient):
+    for path in ("/done", "/api/echo", "/api/forbidden"):
+        assert client.post(path).headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("header", ["HX-History-Restore-Request", "HX-Boosted"])
