@@ -1,0 +1,48 @@
+"""`python -m bench`: what the system does at the most, beside what the machine does at the most."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import table
+from bench.figures import Result
+from bench.ground import FULL, QUICK, started
+from bench.scenarios import SCENARIOS
+
+
+def main() -> None:
+    given = _parser().parse_args()
+    names = given.only or [scenario.name for scenario in SCENARIOS]
+    chosen = [scenario for scenario in SCENARIOS if scenario.name in names]
+    begun = time.monotonic()
+    results: list[Result] = []
+    effort = QUICK if given.quick else FULL
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        started(Path(folder), effort, given.database) as ground,
+    ):
+        print(table.HEAD)
+        for scenario in chosen:
+            results.append(scenario.run(ground))
+            print(table.line(results[-1].to_json()), flush=True)
+    print(f"{time.monotonic() - begun:.0f} s")
+    if given.out:
+        report = {"results": [result.to_json() for result in results]}
+        given.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = [scenario.name for scenario in SCENARIOS]
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="shorter, within two minutes")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--database", default="", help="program of another MongoDB-speaking server")
+    parser.add_argument("--out", type=Path, help="file for all figures, as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
