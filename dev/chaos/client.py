@@ -99,8 +99,9 @@ class Client:
             self._connection.close()
             self._connection = self._new_connection()
             return 0, repr(error)
-        if fresh := response.getheader("Set-Cookie"):
-            self.cookie = fresh.partition(";")[0]
+        for fresh in response.headers.get_all("Set-Cookie", []):
+            if fresh.partition("=")[0].endswith("session"):
+                self.cookie = fresh.partition(";")[0]
         return response.status, _read(text)
 
 
