@@ -95,6 +95,7 @@ class OrderData(Data):
     ticket: OrderedTicket
     payment: PaymentPair | None
     refunded: int
+    returned: int = 0
 
 
 class AvailabilityData(Data):
@@ -105,6 +106,8 @@ class AvailabilityData(Data):
 
 
 class PaymentData(Data):
+    """`refunded` is with the buyer; `returned` was sent there, too, and came back to us."""
+
     id: str
     order_id: str
     user_id: str
@@ -114,6 +117,7 @@ class PaymentData(Data):
     currency: str
     captured: int
     refunded: int
+    returned: int = 0
 
 
 class ExpirationData(Data):

@@ -58,7 +58,8 @@ class EventHandlers:
         self.orders.payment_failed(event.data.order_id, _pair(event))
 
     def on_payment_refunded(self, event: PaymentRefunded) -> None:
-        self.orders.refund(event.data.order_id, _pair(event), event.data.refunded)
+        data = event.data
+        self.orders.refund(data.order_id, _pair(event), data.refunded, data.returned)
 
     def on_expiration_complete(self, event: ExpirationComplete) -> None:
         try:

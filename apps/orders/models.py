@@ -66,6 +66,7 @@ class Order:
     reason: Reason | None = None
     payment: Pair | None = None
     refunded: int = 0
+    returned: int = 0  # what was sent back to the buyer, too, and did not arrive
     paid_at: datetime | None = None  # not known of what was paid before it was kept
     release_pending: bool | None = None
     key: str | None = None
@@ -194,11 +195,15 @@ def payment_failed(order: Order, pair: Pair, now: datetime) -> Change:
     return replace(order, status="created", payment=None, updated_at=now), OrderCreated
 
 
-def refund(order: Order, pair: Pair, amount: int, now: datetime) -> Change:
-    """Money went back. The order stays what it is and shows the amount; units stay sold."""
-    if order.payment != pair or amount <= order.refunded or order.status == "created":
+def refund(order: Order, pair: Pair, amount: int, now: datetime, returned: int = 0) -> Change:
+    """Money went back, or came back from there, as only more of either can tell.
+
+    The order stays what it is and shows the amount; units stay sold.
+    """
+    is_news = (amount + returned, returned) > (order.refunded + order.returned, order.returned)
+    if order.payment != pair or not is_news or order.status == "created":
         return order, None
-    refunded = replace(order, refunded=amount)
+    refunded = replace(order, refunded=amount, returned=returned)
     return announce(replace(refunded, shares=None) if refunded.is_refunded else refunded, now)
 
 
@@ -257,6 +262,7 @@ def public(order: Order) -> OrderData:
         payment=order.payment
         and PaymentPair(payment_id=order.payment.payment_id, attempt=order.payment.attempt),
         refunded=order.refunded,
+        returned=order.returned,
     )
 
 

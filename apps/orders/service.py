@@ -153,9 +153,9 @@ class Orders:
         )
         self.release(order)
 
-    def refund(self, order_id: str, pair: Pair, amount: int) -> None:
+    def refund(self, order_id: str, pair: Pair, amount: int, returned: int = 0) -> None:
         self.store.aggregates.update(
-            order_id, lambda order: models.refund(order, pair, amount, self.clock.now())
+            order_id, lambda order: models.refund(order, pair, amount, self.clock.now(), returned)
         )
 
     # --- time -------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ class PaymentOut(Output):
     amount: Price
     currency: str
     refunded: Price | None = None
+    returned: Price | None = None
 
 
 class PaidOut(Output):
@@ -115,7 +116,8 @@ def _paid(payment: Payment) -> dict[str, Any]:
 def to_json(payment: Payment) -> dict[str, Any]:
     """A payment as its buyer sees it; money in major units."""
     order = payment.order
-    refunded = payment.intent.refunded if payment.intent else 0
+    intent = payment.intent
+    refunded, returned = (intent.refunded, intent.returned) if intent else (0, 0)
     return PaymentOut(
         id=payment.payment_id,
         order_id=payment.id,
@@ -123,4 +125,5 @@ def to_json(payment: Payment) -> dict[str, Any]:
         amount=to_major(order.amount, order.currency),
         currency=order.currency,
         refunded=to_major(refunded, order.currency) if refunded else None,
+        returned=to_major(returned, order.currency) if returned else None,
     ).to_json()

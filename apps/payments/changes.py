@@ -106,7 +106,7 @@ def observe(payment: Payment, seen: Intent, now: datetime, *, answer_to: int = 0
 
 
 def _observe_refund(payment: Payment, intent: Intent, seen: Intent, now: datetime) -> Change:
-    if seen.status != "succeeded" or seen.refunded <= intent.refunded:
+    if seen.status != "succeeded" or seen.refunds <= intent.refunds:
         return payment, None
     return _changed(payment, now, intent=seen), PaymentRefunded
 
@@ -145,6 +145,7 @@ def wish_refund(payment: Payment, wish: Wish, now: datetime) -> Change:
     """Note that all is to be given back; `settle` does it. The same wish again changes nothing.
 
     Raises NotRefundable where no money was taken, or none is left, or it is going back already.
+    A refund that failed is tried again by a new wish, and only so: the next would fail, too.
     """
     intent = payment.intent
     if payment.wish and payment.wish.id == wish.id:
@@ -153,9 +154,9 @@ def wish_refund(payment: Payment, wish: Wish, now: datetime) -> Change:
         raise NotRefundable("Only a payment that was captured can be refunded")
     if intent.refunded >= intent.captured:
         raise NotRefundable("Everything was given back already")
-    if payment.wish or payment.order.status == "cancelled":
+    if (payment.wish or payment.order.status == "cancelled") and not payment.refund_failed:
         raise NotRefundable("The money is on its way back already")
-    return _changed(replace(payment, wish=wish), now), None
+    return _changed(replace(payment, wish=replace(wish, returned=intent.returned)), now), None
 
 
 def resync(payment: Payment, now: datetime) -> Change:
@@ -177,7 +178,7 @@ def _announcement(payment: Payment) -> type[Event]:
     """The event that tells where a payment stands."""
     intent, order = payment.intent, payment.order
     if intent and intent.status == "succeeded":
-        only_refund = order.status == "complete" and order.refunded < intent.refunded
+        only_refund = order.status == "complete" and order.refunds < intent.refunds
         return PaymentRefunded if only_refund else PaymentCompleted
     dead = intent is None or intent.status == "canceled"
     return PaymentFailed if dead or left_behind(payment) else PaymentCreated

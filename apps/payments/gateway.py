@@ -19,6 +19,8 @@ log = logs.get(__name__)
 TIMEOUT = 10  # seconds; Stripe's own default of 80 would hold a buyer's request that long
 
 
+LOST = ("failed", "canceled")  # refunds that do not reach the buyer
+
 NO_EVENT = (AttributeError, LookupError, TypeError)  # what reading something else runs into
 
 
@@ -74,7 +76,17 @@ class Gateway:
         except stripe.InvalidRequestError as error:
             log.error("stripe does not show an intent", intent=intent.id, error=str(error))
             raise Doubt from error
-        return snapshot(found, intent.number)
+        seen = snapshot(found, intent.number)
+        return self._with_refunds(seen) if seen.refunded or any(intent.refunds) else seen
+
+    def _with_refunds(self, intent: Intent) -> Intent:
+        """Add up the refunds themselves: only they tell which of them failed later."""
+        amounts = {True: 0, False: 0}
+        with _translated():
+            found = self._client.v1.refunds.list({"payment_intent": intent.id, "limit": 100})
+            for refund in found.auto_paging_iter():
+                amounts[refund.status in LOST] += refund.amount
+        return replace(intent, refunded=amounts[False], returned=amounts[True])
 
     def confirm(self, payment: Payment, intent: Intent) -> Intent:
         """Authorise by the last attempt. The same attempt may be sent again: it counts once."""

@@ -67,6 +67,11 @@ class Order:
     reason: str | None = None
     payment: Pair | None = None
     refunded: int = 0
+    returned: int = 0
+
+    @property
+    def refunds(self) -> tuple[int, int]:
+        return self.refunded + self.returned, self.returned
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,15 @@ class Intent:
     status: IntentStatus
     client_secret: str
     captured: int = 0
-    refunded: int = 0
+    refunded: int = 0  # what is with the buyer now
+    returned: int = 0  # what Stripe could not deliver, and gave back to us
     error: str | None = None
     redirect_url: str | None = None
+
+    @property
+    def refunds(self) -> tuple[int, int]:
+        """Rises with all that happens to refunds, so that it tells an older look from a newer."""
+        return self.refunded + self.returned, self.returned
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,7 @@ class Wish:
     asked_by: str
     asked_at: datetime
     reason: str
+    returned: int = 0  # of the intent, when this was asked for
 
 
 @dataclass(frozen=True)
@@ -125,6 +137,12 @@ class Payment:
     attempts: tuple[Attempt, ...] = ()
     settle_at: datetime | None = None
     wish: Wish | None = None
+
+    @property
+    def refund_failed(self) -> bool:
+        """Whether money came back that a buyer was to get, and no admin has said: once more."""
+        known = self.wish.returned if self.wish else 0
+        return self.intent is not None and self.intent.returned > known
 
     @property
     def attempt(self) -> Attempt | None:
@@ -168,6 +186,7 @@ def order_from(event: OrderEvent) -> Order:
         expires_at=data.expires_at,
         payment=pair,
         refunded=data.refunded,
+        returned=data.returned,
     )
 
 
@@ -187,6 +206,7 @@ def public(payment: Payment) -> PaymentData:
         currency=payment.order.currency,
         captured=intent.captured if intent else 0,
         refunded=intent.refunded if intent else 0,
+        returned=intent.returned if intent else 0,
     )
 
 

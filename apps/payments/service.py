@@ -34,6 +34,8 @@ _NEWS: dict[str, Callable[[Intent], bool]] = {
     "payment_intent.canceled": lambda known: known.status != "canceled",
     "payment_intent.requires_action": lambda known: known.status != "requires_action",
     "charge.refunded": lambda known: known.refunded < known.captured,
+    "charge.refund.updated": lambda known: known.refunded > 0,
+    "refund.failed": lambda known: known.refunded > 0,
 }
 
 

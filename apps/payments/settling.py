@@ -27,11 +27,11 @@ def _stage(payment: Payment) -> Stage:
     if intent.status == "canceled":
         return "listen" if committed(payment) else "rest"
     if order.status == "cancelled":
-        return _undoing(intent)
+        return _undoing(payment, intent)
     if intent.status == "succeeded":
-        if payment.wish and order.status == "complete" and intent.refunded < intent.captured:
+        if payment.wish and order.status == "complete" and _owed(payment, intent):
             return "refund"
-        known = order.status == "complete" and order.refunded >= intent.refunded
+        known = order.status == "complete" and order.refunds >= intent.refunds
         return "rest" if known else "listen"
     if attempt.state == "authorized":
         return "capture" if committed(payment) else "listen"
@@ -64,10 +64,15 @@ def look_again_at(payment: Payment, now: datetime) -> datetime | None:
     return None if delay is None else now + delay
 
 
-def _undoing(intent: Intent) -> Stage:
+def _undoing(payment: Payment, intent: Intent) -> Stage:
     if intent.status != "succeeded":
         return "cancel"
-    return "refund" if intent.refunded < intent.captured else "rest"
+    return "refund" if _owed(payment, intent) else "rest"
+
+
+def _owed(payment: Payment, intent: Intent) -> bool:
+    """Whether there is something to give back; what came back from there waits for a person."""
+    return intent.refunded < intent.captured and not payment.refund_failed
 
 
 def committed(payment: Payment) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dev.stripe import charges, intents, money
+from dev.stripe import cards, charges, intents, money
 from dev.stripe.errors import Json, invalid
 from dev.stripe.operation import Operation
 from dev.stripe.params import (
@@ -87,14 +87,31 @@ def create_payment_method(op: Operation, params: Json) -> Json:
 
 def create_refund(op: Operation, params: Json) -> Json:
     charge = _charge_to_refund(op, params)
-    after, refund = charges.refund(
-        charge, params.get("amount"), params.get("reason"), params.get("metadata", {}), op.now
-    )
+    status, _ = _card_of(op, charge).refunds
+    after, refund = charges.refund(charge, params, status, op.now)
     op.session.save(after)
     op.session.save(refund)
     op.announce("refund.created", refund, charge["payment_intent"])
     op.announce("charge.refunded", after, charge["payment_intent"])
     return refund
+
+
+def end_refund(op: Operation, ident: str) -> Json:
+    """Not an endpoint of Stripe: what the banks say of a refund days later."""
+    refund = op.get("refund", ident, "id")
+    charge = op.get("charge", refund["charge"], "charge")
+    _, status = _card_of(op, charge).refunds
+    after, ended = charges.refund_ended(charge, refund, status)
+    op.session.save(after)
+    op.session.save(ended)
+    for kind in ("refund.updated", "charge.refund.updated", "refund.failed"):
+        if status == "failed" or kind != "refund.failed":
+            op.announce(kind, ended, charge["payment_intent"])
+    return ended
+
+
+def _card_of(op: Operation, charge: Json) -> cards.Card:
+    return cards.of(op.get("payment_method", charge["payment_method"], "payment_method"))
 
 
 def _charge_to_refund(op: Operation, params: Json) -> Json:

@@ -28,6 +28,7 @@ class Card:
     authenticate: bool = False
     capture_refused: bool = False
     seconds: float = 0  # that its bank takes to answer
+    refunds: tuple[str, str] = ("succeeded", "succeeded")  # their status at first, and at last
     brand: str = "visa"
 
     @property
@@ -83,6 +84,8 @@ CARDS = (
         NO_FUNDS,
         authenticate=True,
     ),
+    Card("4000000000007726", ("pendingRefund",), refunds=("pending", "succeeded")),
+    Card("4000000000005126", ("refundFail",), refunds=("succeeded", "failed")),
     # Stripe has no card whose capture fails, and none whose bank is slow; these are ours.
     Card("4000009999990008", ("captureRefused",), capture_refused=True),
     Card("4000009999990016", ("slow",), seconds=4),

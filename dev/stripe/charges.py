@@ -71,10 +71,9 @@ def released(charge: Json) -> Json:
     return charge | {"amount_refunded": charge["amount"], "refunded": True}
 
 
-def refund(
-    charge: Json, amount: int | None, reason: str | None, metadata: Json, now: int
-) -> tuple[Json, Json]:
+def refund(charge: Json, params: Json, status: str, now: int) -> tuple[Json, Json]:
     """Give money back: the charge afterwards, and the refund."""
+    amount = params.get("amount")
     left = charge["amount_captured"] - charge["amount_refunded"]
     _check_refund(charge, left, amount)
     given = left if amount is None else amount
@@ -89,14 +88,25 @@ def refund(
         "created": now,
         "currency": charge["currency"],
         "destination_details": {"card": {"type": "refund"}, "type": "card"},
-        "metadata": metadata,
+        "metadata": params.get("metadata", {}),
         "payment_intent": charge["payment_intent"],
-        "reason": reason,
+        "reason": params.get("reason"),
         "receipt_number": None,
         "source_transfer_reversal": None,
-        "status": "succeeded",
+        "status": status,
         "transfer_reversal": None,
     }
+
+
+def refund_ended(charge: Json, refund: Json, status: str) -> tuple[Json, Json]:
+    """What becomes of a refund days later: one that failed is taken off the charge again."""
+    if refund["status"] == status:
+        raise invalid(f"Nothing more happens to the refund {refund['id']}.")
+    if status != "failed":
+        return charge, refund | {"status": status}
+    total = charge["amount_refunded"] - refund["amount"]
+    after = charge | {"amount_refunded": total, "refunded": False}
+    return after, refund | {"status": status, "failure_reason": "expired_or_canceled_card"}
 
 
 def _check_refund(charge: Json, left: int, amount: int | None) -> None:

@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 from flask import Flask, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from dev.stripe import intents, switchboard
+from dev.stripe import cards, intents, switchboard
 from dev.stripe.control import ControlError
 from dev.stripe.errors import ApiError, Json
 from dev.stripe.gate import Gate
 from dev.stripe.money import amount_text
 from dev.stripe.operation import Operation
-from dev.stripe.store import Filter
+from dev.stripe.store import Filter, Session
 
 SHOWN = 50
 Page = tuple[str, int]
@@ -38,6 +38,7 @@ def _overview(gate: Gate, problem: str | None = None) -> Page:
         payments, _ = session.page(Filter("payment_intent", SHOWN))
         for payment in payments:
             payment["charge"] = session.find("charge", payment["latest_charge"] or "")
+            payment["unsure"] = _unsure_refund(session, payment)
         events, _ = session.page(Filter("event", SHOWN))
         for event in events:
             event["deliveries"] = session.deliveries_of(event["id"])
@@ -52,6 +53,14 @@ def _overview(gate: Gate, problem: str | None = None) -> Page:
     return page, 400 if problem else 200
 
 
+def _unsure_refund(session: Session, payment: Json) -> str | None:
+    """A refund of which the banks have not said their last word."""
+    method = session.find("payment_method", payment["payment_method"] or "")
+    refunds, _ = session.page(Filter("refund", intent=payment["id"]))
+    last = cards.of(method).refunds[1] if method else ""
+    return next((refund["id"] for refund in refunds if refund["status"] != last), None)
+
+
 def _press(gate: Gate) -> Page | Response:
     """A button of the overview: the form's field is named after the command."""
     try:
@@ -59,6 +68,8 @@ def _press(gate: Gate) -> Page | Response:
             switchboard.refund(gate, {"payment_intent": request.form["refund"]})
         elif "expire" in request.form:
             switchboard.expire(gate, request.form["expire"])
+        elif "end_refund" in request.form:
+            switchboard.end_refund(gate, request.form["end_refund"])
         elif "resend" in request.form:
             switchboard.resend(gate, request.form["resend"])
     except (ApiError, ControlError) as error:

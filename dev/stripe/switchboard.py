@@ -63,6 +63,10 @@ def refund(gate: Gate, value: Any) -> Json:
     return gate.act(lambda op: api.create_refund(op, params))
 
 
+def end_refund(gate: Gate, value: Any) -> Json:
+    return gate.act(lambda op: api.end_refund(op, str(value)))
+
+
 def resend(gate: Gate, value: Any) -> None:
     if gate.wake is None:
         raise ControlError("there is no webhook address")
@@ -88,6 +92,7 @@ COMMANDS: dict[str, Command] = {
     "webhooks": _webhooks,
     "expire": expire,
     "refund": refund,
+    "end_refund": end_refund,
     "resend": resend,
     "reset": _reset,
 }

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dev.chaos.faults import stripe_control
 from dev.cli import environment
 from shared.events import ExpirationComplete, ExpirationData
 from ticketing.audit.facts import AT_REST
@@ -113,6 +114,27 @@ def a_capture_before_the_commit(resting: Resting) -> Undo:
 
 def a_refund_that_the_order_does_not_show(resting: Resting) -> Undo:
     return resting.set("orders.orders", resting.refunded, {"refunded": 0})
+
+
+def a_refund_that_an_admin_asked_for_in_vain(resting: Resting) -> Undo:
+    return resting.set("payments.payments", resting.paid, {"wish": {"asked_at": LONG_AGO}})
+
+
+def a_refund_that_failed_later(resting: Resting) -> Undo:
+    client = resting.audit.bank.client.v1
+    intent = client.payment_intents.create(
+        {
+            "amount": 2000,
+            "currency": "usd",
+            "allowed_payment_method_types": ["card"],
+            "payment_method": "pm_card_refundFail",
+            "confirm": True,
+            "metadata": {"order_id": resting.paid},
+        }
+    )
+    refund = client.refunds.create({"payment_intent": intent.id})
+    stripe_control(resting.stack, {"end_refund": refund.id})
+    return lambda: client.payment_intents.update(intent.id, {"metadata": {"order_id": ""}})
 
 
 def _hand_over(resting: Resting, order: str, other: str) -> Undo:
@@ -278,6 +300,8 @@ DAMAGES: list[tuple[Damage, str]] = [
     (money_for_no_order, "captured"),
     (a_capture_before_the_commit, "committed"),
     (a_refund_that_the_order_does_not_show, "refunds"),
+    (a_refund_that_an_admin_asked_for_in_vain, "owed"),
+    (a_refund_that_failed_later, "owed"),
     (an_order_that_should_have_expired, "expiry"),
     (an_order_that_waits_for_its_capture, "awaiting"),
     (a_card_that_is_neither_charged_nor_let_go, "authorised"),

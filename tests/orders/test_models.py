@@ -228,6 +228,13 @@ def test_an_older_refund_changes_nothing(amount: int) -> None:
     assert models.refund(refunded, PAIR, amount, IN_TIME) == (refunded, None)
 
 
+def test_a_refund_that_failed_later_makes_the_tickets_good_again() -> None:
+    refunded, _ = models.refund(COMPLETE, PAIR, 3900, IN_TIME)
+    failed, event = models.refund(refunded, PAIR, 0, IN_TIME, returned=3900)
+    assert (failed.is_refunded, failed.returned, event is not None) == (False, 3900, True)
+    assert models.refund(failed, PAIR, 3900, IN_TIME) == (failed, None)
+
+
 def test_a_larger_refund_replaces_the_amount() -> None:
     order, event = models.refund(replace(COMPLETE, refunded=500), PAIR, 3900, IN_TIME)
     assert (order.refunded, order.status, event is not None) == (3900, "complete", True)

@@ -92,6 +92,14 @@ def test_a_refunded_order(
     assert f"{amount // 100}.00 USD went back" in text
 
 
+def test_a_refund_that_did_not_arrive(buyer: FlaskClient, order: Order, memory: World) -> None:
+    memory.service.complete(order.id, PAIR)
+    memory.service.refund(order.id, PAIR, 0, 3900)
+    text = page(buyer, f"/orders/{order.id}")
+    assert "39.00 USD that we sent back did not reach your card" in text
+    assert "was charged" not in text
+
+
 def cancel_as_buyer(memory: World, order: Order) -> None:
     memory.service.cancel(user(), order.id)
 

@@ -136,12 +136,12 @@ class OrderSide:
 
     def hear(self, event: PaymentEvent) -> None:
         now, pair = self.clock.now(), orders.Pair(event.data.id, event.data.attempt)
-        refunded = event.data.refunded
+        refunded, returned = event.data.refunded, event.data.returned
         steps: dict[type[Event], Callable[[orders.Order], orders.Change]] = {
             PaymentCreated: lambda order: orders.commit(order, pair, now),
             PaymentCompleted: lambda order: orders.complete(order, pair, now),
             PaymentFailed: lambda order: orders.payment_failed(order, pair, now),
-            PaymentRefunded: lambda order: orders.refund(order, pair, refunded, now),
+            PaymentRefunded: lambda order: orders.refund(order, pair, refunded, now, returned),
         }
         self.apply(steps[type(event)])
 

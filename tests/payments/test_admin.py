@@ -95,6 +95,25 @@ def test_a_form_that_is_sent_twice_refunds_once(site: Site) -> None:
     assert "Refund the order" not in page
 
 
+def test_a_refund_that_failed_is_shown_and_offered_again(site: Site) -> None:
+    shop = site.shop
+    paid = shop.pay("refundFail")
+    shop.exchange()
+    assert admin(site).post(REFUND, data=FORM).status_code == 303
+    shop.emulator.control(end_refund=shop.stripe("/v1/refunds")[0]["id"])
+    shop.webhook(shop.stripe_events("charge.refund.updated")[0])
+    page = admin(site).get(PAGE).text
+    assert "Stripe could not deliver a refund" in page
+    assert f'action="{REFUND}"' in page
+    shown = site.buyer.get(f"/api/payments/{paid.payment_id}").get_json()
+    assert (shown["status"], shown["returned"]) == ("paid", AMOUNT / 100)
+    assert "refunded" not in shown
+    assert admin(site).post(REFUND, data=FORM | {"idempotencyKey": "l" * 20}).status_code == 303
+    page = admin(site).get(PAGE).text
+    assert "Stripe could not deliver a refund" not in page
+    assert shop.net() == 0
+
+
 def test_what_cannot_be_refunded_says_so(site: Site) -> None:
     answer = admin(site).post(REFUND, data=FORM)
     assert answer.status_code == 400

@@ -158,6 +158,16 @@ def test_another_intent_says_nothing(status: IntentStatus) -> None:
     assert changes.observe(NEW, other, NOW) == (NEW, None)
 
 
+def test_a_refund_falls_only_by_what_failed() -> None:
+    given = seen("succeeded", captured=AMOUNT, refunded=AMOUNT)
+    after, _ = changes.observe(PAID, given, NOW)
+    failed = replace(given, refunded=0, returned=AMOUNT)
+    after, event = changes.observe(after, failed, NOW)
+    assert (after.status, event, after.refund_failed) == ("paid", PaymentRefunded, True)
+    for older in (replace(given, refunded=0), given, failed):
+        assert changes.observe(after, older, NOW) == (after, None)
+
+
 def test_a_refund_counts_upwards_only() -> None:
     some = seen("succeeded", captured=AMOUNT, refunded=900)
     after, event = changes.observe(PAID, some, NOW)

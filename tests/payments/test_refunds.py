@@ -9,6 +9,7 @@ from apps.payments import changes, models, refunds, settling
 from apps.payments.models import Intent, NotRefundable, Wish
 from shared.auditlog import Entry, entry
 from shared.errors import NotFound
+from shared.events import PaymentRefunded
 from tests.payments.market import AMOUNT, BUYER, ORDER, START
 from tests.payments.shop import Shop
 from tests.payments.test_models import INTENT, NEW, NOW, ORDERED
@@ -22,8 +23,8 @@ def wish() -> Entry:
     return entry("order.refunded", "admin", f"order:{ORDER}", "192.0.2.7", "No bear")
 
 
-def sold(shop: Shop) -> Shop:
-    shop.pay()
+def sold(shop: Shop, card: str = "visa") -> Shop:
+    shop.pay(card)
     shop.exchange()
     assert shop.payment().status == "paid"
     return shop
@@ -139,3 +140,74 @@ def test_a_person_or_a_payment_is_found_by_its_id(shop: Shop) -> None:
         assert refunds.find(shop.payments, key) == (payment, [])
     assert refunds.find(shop.payments, BUYER) == (None, [payment])
     assert refunds.find(shop.payments, "0" * 24) == (None, [])
+
+
+# --- refunds that fail later ----------------------------------------------------------------------
+
+
+def fails_later(shop: Shop) -> None:
+    """Days after it succeeded, the last refund comes back, and Stripe tells so."""
+    shop.emulator.control(end_refund=shop.stripe(REFUND)[0]["id"])
+    shop.webhook(shop.stripe_events("refund.failed")[0])
+    shop.exchange()
+
+
+def test_a_refund_that_fails_later_is_not_shown_as_refunded(shop: Shop) -> None:
+    sold(shop, "refundFail")
+    refunds.refund(shop.payments, ORDER, wish())
+    shop.exchange()
+    assert (shop.payment().status, shop.orders.order.is_refunded) == ("refunded", True)
+    fails_later(shop)
+    payment, order = shop.payment(), shop.orders.order
+    assert (payment.status, payment.refund_failed, shop.net()) == ("paid", True, AMOUNT)
+    assert (order.refunded, order.returned, order.is_refunded) == (0, AMOUNT, False)
+    shop.passes(3600)
+    assert (len(shop.stripe(REFUND)), shop.payment().settle_at) == (1, None)
+
+
+def test_what_failed_is_tried_again_when_an_admin_says_so(shop: Shop) -> None:
+    sold(shop, "refundFail")
+    refunds.refund(shop.payments, ORDER, wish())
+    shop.exchange()
+    fails_later(shop)
+    refunds.refund(shop.payments, ORDER, wish())
+    shop.exchange()
+    assert (shop.payment().status, shop.orders.order.refunded, shop.net()) == (
+        "refunded",
+        AMOUNT,
+        0,
+    )
+    fails_later(shop)
+    assert (shop.payment().status, shop.orders.order.returned) == ("paid", 2 * AMOUNT)
+
+
+def test_a_cancelled_order_whose_refund_fails_waits_for_a_person(shop: Shop) -> None:
+    sold(shop, "refundFail")
+    shop.hears(shop.cancelled_order())
+    fails_later(shop)
+    shop.passes(3600)
+    assert (len(shop.stripe(REFUND)), shop.net(), shop.payment().refund_failed) == (1, AMOUNT, True)
+    refunds.refund(shop.payments, ORDER, wish())
+    assert (len(shop.stripe(REFUND)), shop.net()) == (2, 0)
+
+
+def test_the_news_of_a_failed_refund_that_comes_first_is_right_too(shop: Shop) -> None:
+    """A look at Stripe from before the failure arrives after the one that saw it."""
+    sold(shop, "refundFail")
+    refunds.refund(shop.payments, ORDER, wish())
+    told = shop.said()[-1]
+    shop.exchange()
+    fails_later(shop)
+    assert isinstance(told, PaymentRefunded)
+    shop.orders.hear(told)
+    assert (shop.orders.order.refunded, shop.orders.order.returned) == (0, AMOUNT)
+
+
+def test_a_refund_that_takes_days_counts_from_its_beginning(shop: Shop) -> None:
+    sold(shop, "pendingRefund")
+    refunds.refund(shop.payments, ORDER, wish())
+    shop.exchange()
+    before = shop.payment()
+    shop.emulator.control(end_refund=shop.stripe(REFUND)[0]["id"])
+    shop.webhook(shop.stripe_events("charge.refund.updated")[0])
+    assert (shop.payment(), before.status) == (before, "refunded")

@@ -5,6 +5,8 @@ from contextlib import suppress
 import pytest
 import stripe
 
+from tests.stripe.emulator import wait_for
+
 
 def test_refund_in_parts_until_nothing_is_left(payments):
     intent = payments.captured()
@@ -78,3 +80,30 @@ def test_refund_from_the_dashboard(emulator, payments, receiver):
         "refund.created",
         "charge.refunded",
     )
+
+
+@pytest.mark.parametrize(
+    ("card", "before", "after", "left"),
+    [("pendingRefund", "pending", "succeeded", 1000), ("refundFail", "succeeded", "failed", 0)],
+)
+def test_a_refund_whose_end_comes_later(emulator, payments, receiver, card, before, after, left):
+    intent = payments.api.capture(payments.confirmed(f"pm_card_{card}").id)
+    refund = payments.client.v1.refunds.create({"payment_intent": intent.id})
+    assert refund.status == before
+    ended = emulator.control(end_refund=refund.id)
+    assert (ended["status"], payments.client.v1.refunds.retrieve(refund.id).status) == (after,) * 2
+    charge = payments.client.v1.charges.retrieve(intent.latest_charge)
+    assert (charge.amount_refunded, charge.refunded) == (left, left == 1000)
+    news = ["charge.refund.updated", *(["refund.failed"] if after == "failed" else [])]
+    wait_for(lambda: receiver.types(intent.id)[-len(news) :] == news, "what became of the refund")
+    again = emulator.request("POST", "/control", f'{{"end_refund": "{refund.id}"}}')
+    assert (again.status, "Nothing more happens" in again.text) == (400, True)
+
+
+def test_a_button_lets_a_refund_fail(emulator, payments):
+    intent = payments.api.capture(payments.confirmed("pm_card_refundFail").id)
+    refund = payments.client.v1.refunds.create({"payment_intent": intent.id})
+    assert f'name="end_refund" value="{refund.id}"' in emulator.request("GET", "/").text
+    assert emulator.request("POST", "/", f"end_refund={refund.id}").status == 303
+    assert payments.client.v1.refunds.retrieve(refund.id).status == "failed"
+    assert "end_refund" not in emulator.request("GET", "/").text

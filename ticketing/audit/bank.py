@@ -1,7 +1,8 @@
 """Reads what Stripe says: every PaymentIntent of ours, with its refunds."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import stripe
@@ -11,6 +12,14 @@ from ticketing.audit.facts import Facts, Intent
 
 PAGE = 100  # the most that Stripe gives at once
 GIVEN_BACK = {"succeeded", "pending", "requires_action"}  # refunds that count
+
+
+@dataclass
+class Refunds:
+    """What was given back of one intent, and what became of the last attempt at it."""
+
+    amount: int = 0
+    last: str | None = None
 
 
 class Bank:
@@ -39,23 +48,25 @@ class Bank:
             if intent.metadata and "order_id" in intent.metadata:
                 yield intent
 
-    def _refunds(self, intent: str | None = None) -> Counter[str]:
-        """How much was given back of each intent."""
+    def _refunds(self, intent: str | None = None) -> dict[str, Refunds]:
+        """The refunds of each intent; Stripe lists the newest first."""
         found = self.client.v1.refunds.list(
             {"limit": PAGE, "payment_intent": intent} if intent else {"limit": PAGE}
         )
-        amounts: Counter[str] = Counter()
+        refunds: dict[str, Refunds] = defaultdict(Refunds)
         for refund in found.auto_paging_iter():
+            known = refunds[str(refund.payment_intent)]
+            known.last = known.last or refund.status
             if refund.status in GIVEN_BACK:
-                amounts[str(refund.payment_intent)] += refund.amount
-        return amounts
+                known.amount += refund.amount
+        return refunds
 
 
 def _note(facts: Facts, intent: Intent) -> None:
     facts.intents.setdefault(intent.order_id, []).append(intent)
 
 
-def _fact(intent: stripe.PaymentIntent, refunded: int) -> Intent:
+def _fact(intent: stripe.PaymentIntent, refunds: Refunds) -> Intent:
     charge = intent.latest_charge
     charged = isinstance(charge, stripe.Charge)
     return Intent(
@@ -65,6 +76,7 @@ def _fact(intent: stripe.PaymentIntent, refunded: int) -> Intent:
         amount=intent.amount,
         currency=intent.currency,
         captured=intent.amount_received,
-        refunded=refunded,
+        refunded=refunds.amount,
+        refund_failed=refunds.last == "failed",
         authorised_at=datetime.fromtimestamp(charge.created, UTC) if charged else None,
     )

@@ -104,6 +104,7 @@ class Payment:
     attempts: int
     state: str
     settle_at: datetime | None
+    wished_at: datetime | None  # that all be given back
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class Intent:
     currency: str
     captured: int
     refunded: int
+    refund_failed: bool  # the last one that was made
     authorised_at: datetime | None
 
     @property
@@ -188,6 +190,7 @@ class Bounds:
     orphan: timedelta = timedelta(seconds=60)
     release: timedelta = timedelta(seconds=30)
     settling: timedelta = timedelta(seconds=60)
+    refund: timedelta = timedelta(seconds=60)
 
 
 # Once all is quiet nothing is under way; orphans are swept ten seconds after their time.
@@ -198,6 +201,7 @@ AT_REST = Bounds(
     orphan=timedelta(seconds=30),
     release=timedelta(0),
     settling=timedelta(seconds=5),
+    refund=timedelta(0),
 )
 
 

@@ -77,6 +77,20 @@ def check_refunds(facts: Facts, bounds: Bounds) -> Iterator[Violation]:
                 yield _violation("refunds", order, f"{given} refunded", f"{order.terms.refunded}")
 
 
+def check_owed(facts: Facts, bounds: Bounds) -> Iterator[Violation]:
+    """Money that was to go back to a buyer has gone there."""
+    for order_id, intents in facts.intents.items():
+        payment = facts.payments.get(order_id)
+        wished_at = payment and payment.wished_at
+        late = wished_at is not None and facts.read_at - wished_at >= bounds.refund
+        for intent in intents:
+            if intent.net > 0 and (intent.refund_failed or late):
+                why = "the last refund failed" if intent.refund_failed else "an admin asked for it"
+                found = f"{intent.net} {intent.currency} kept, {why}"
+                about = f"payment {intent.id} of order {order_id}"
+                yield Violation("owed", about, "the money given back", found, frozenset({order_id}))
+
+
 def check_bank(facts: Facts, bounds: Bounds) -> Iterator[Violation]:
     """Payments knows of each intent what Stripe knows."""
     del bounds

@@ -114,6 +114,7 @@ CHECKS = [
     Check(2, "captured", money.check_captured, _intent_count),
     Check(2, "committed", money.check_committed, _captures),
     Check(2, "refunds", money.check_refunds, _orders("complete")),
+    Check(2, "owed", money.check_owed, _intent_count),
     Check(3, "expiry", timing.check_expiry, _orders("created")),
     Check(3, "awaiting", timing.check_awaiting, _orders("awaiting:payment")),
     Check(3, "authorised", timing.check_authorised, _intent_count),

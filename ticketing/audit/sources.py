@@ -149,6 +149,7 @@ _PAYMENT_FIELDS = dict.fromkeys(
     [
         *("payment_id", "order", "settle_at", "attempts.n", "attempts.state"),
         *("intent.id", "intent.status", "intent.captured", "intent.refunded"),
+        "wish.asked_at",
     ],
     1,
 )
@@ -212,6 +213,7 @@ def _block(document: Document) -> Block:
 def _payment(document: Document) -> Payment:
     intent: Document = document.get("intent") or {}
     attempts: list[Document] = document.get("attempts") or []
+    wish: Document = document.get("wish") or {}
     return Payment(
         id=document["_id"],
         payment_id=document["payment_id"],
@@ -223,4 +225,5 @@ def _payment(document: Document) -> Payment:
         attempts=len(attempts),
         state=attempts[-1]["state"] if attempts else "",
         settle_at=document.get("settle_at"),
+        wished_at=wish.get("asked_at"),
     )
