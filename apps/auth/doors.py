@@ -52,11 +52,11 @@ def refuse_programs() -> None:
 # --- coming in ------------------------------------------------------------------------------------
 
 
-def join(wanted: NewAccount) -> SignedIn:
-    """Open an account."""
+def join(wanted: NewAccount, after: str = "/") -> SignedIn:
+    """Open an account; the link in its first letter leads on `after`."""
     count_sign_up(limits())
     signed_in = services().accounts.sign_up(wanted.email, wanted.password, device())
-    services().letters.welcome(signed_in.account)
+    services().letters.welcome(signed_in.account, after)
     return signed_in
 
 
@@ -97,10 +97,10 @@ def count_mail_to(address: str) -> None:
     count_letter(limits(), address)
 
 
-def ask_to_verify() -> None:
+def ask_to_verify(after: str = "/") -> None:
     user = require_user()
     limits().count(LETTER, user.email)
-    services().letters.ask_to_verify(user)
+    services().letters.ask_to_verify(user, after)
 
 
 def ask_to_reset(email: str) -> None:

@@ -20,6 +20,7 @@ GOOD_FOR = {
     RESET: timedelta(hours=1),
     NEW_EMAIL: timedelta(hours=24),
 }
+LONGEST_WAY = 200  # of an address to go on to: what a stranger typed must not fill a letter
 PATHS = {
     VERIFICATION: "/account/verify",
     RESET: "/account/reset",
@@ -36,17 +37,17 @@ class Letters:
     mailbox: Mailbox
     url: str
 
-    def welcome(self, account: Account) -> None:
-        """Ask a new account to confirm its address, unless nobody needs to."""
+    def welcome(self, account: Account, after: str = "/") -> None:
+        """Ask a new account to confirm its address, unless nobody needs to, and go on `after`."""
         if not account.verified:
-            self._send(account, VERIFICATION, account.email, _verification)
+            self._send(account, VERIFICATION, account.email, _verification, after)
 
-    def ask_to_verify(self, user: User) -> None:
+    def ask_to_verify(self, user: User, after: str = "/") -> None:
         """The same once more. Raises AlreadyVerified."""
         account = self.service.own(user)
         if account.verified:
             raise AlreadyVerified
-        self.welcome(account)
+        self.welcome(account, after)
 
     def verify(self, token: str) -> Account:
         """The address is confirmed. Raises LinkSpent."""
@@ -103,10 +104,13 @@ class Letters:
         self.service.of_generation(key, generation)
         return key, generation, email
 
-    def _send(self, account: Account, purpose: str, to: str, letter: "_Text") -> None:
-        token = self.links.sign(purpose, account.id, account.generation, to)
-        link = f"{self.url}{PATHS[purpose]}?{urlencode({'token': token})}"
-        self.mailbox.post(to, letter(link))
+    def _send(
+        self, account: Account, purpose: str, to: str, letter: "_Text", after: str = "/"
+    ) -> None:
+        asked = {"token": self.links.sign(purpose, account.id, account.generation, to)}
+        if after != "/" and len(after) <= LONGEST_WAY:
+            asked["next"] = after
+        self.mailbox.post(to, letter(f"{self.url}{PATHS[purpose]}?{urlencode(asked)}"))
 
 
 class _Text:

@@ -26,7 +26,7 @@ def new_account() -> BaseResponse:
 
 @blueprint.post("/account/signup")
 def sign_up() -> BaseResponse:
-    return _enter(lambda: doors.join(web.form(NewAccount)), "auth/signup.html")
+    return _enter(lambda: doors.join(web.form(NewAccount), _next()), "auth/signup.html")
 
 
 @blueprint.get("/account/signin")

@@ -23,6 +23,7 @@ def account() -> Response:
         account=accounts.own(user),
         sessions=accounts.open_sessions(user),
         here=user.session_id,
+        next=web.local_path(request.args.get("next")),
         tokens=len(services().keyring.all(user)),
     )
     cookies.renew(response, accounts)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flask import Blueprint, Response, flash, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from apps.auth import doors
+from apps.auth import cookies, doors
 from apps.auth.doors import services
 from apps.auth.inputs import Forgotten, NewPasswordByLink, Opened
 from apps.auth.letters import NEW_EMAIL, RESET, VERIFICATION
@@ -19,7 +19,7 @@ blueprint = Blueprint("letters", __name__, template_folder="templates")
 @blueprint.post("/account/verification")
 def ask_to_verify() -> BaseResponse:
     try:
-        doors.ask_to_verify()
+        doors.ask_to_verify(web.local_path(request.form.get("next")))
     except Refused as refused:
         if refused.status == 401:
             raise
@@ -42,7 +42,14 @@ def verify() -> BaseResponse:
 def _verify() -> BaseResponse:
     services().letters.verify(web.form(Opened).token)
     flash("Thank you: your address is confirmed. You can put tickets on sale now.", "good")
-    return web.see_other("/account")
+    response = web.see_other(_after())
+    cookies.renew(response, services().accounts)  # for the old one still says unconfirmed
+    return response
+
+
+def _after() -> str:
+    """Where somebody was going when they were asked to confirm their address."""
+    return web.local_path(request.values.get("next"), "/account")
 
 
 @blueprint.get("/account/forgotten")
@@ -99,8 +106,8 @@ def _opened(purpose: str, template: str) -> Response:
     try:
         _, _, email = services().letters.opened(purpose, token)
     except Refused as refused:
-        return form_page(template, refused, token="", email="")
-    return form_page(template, token=token, email=email)
+        return form_page(template, refused, token="", email="", next=_after())
+    return form_page(template, token=token, email=email, next=_after())
 
 
 def _use(template: str, act: Callable[[], BaseResponse]) -> BaseResponse:
@@ -109,4 +116,4 @@ def _use(template: str, act: Callable[[], BaseResponse]) -> BaseResponse:
     except Refused as refused:
         spent = any(error.field == "token" for error in refused.errors)
         token = "" if spent else request.form.get("token", "")
-        return form_page(template, refused, token=token, email="")
+        return form_page(template, refused, token=token, email="", next=_after())

@@ -1,10 +1,12 @@
 """Links in mails: what they do, and that they do it once, in time, for their own purpose."""
 
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 
+import jwt
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -83,6 +85,60 @@ def test_the_session_learns_of_it_at_the_next_look(strict: World) -> None:
     again = token_of(client)
     client.get("/account")
     assert token_of(client) == again
+
+
+def sign_up_by_form(world: World, going_to: str) -> FlaskClient:
+    client = world.client()
+    form = {"email": ADA, "password": PASSWORD, "next": going_to}
+    assert client.post("/account/signup", data=form).status_code == 303
+    return client
+
+
+def open_and_confirm(client: FlaskClient, link: str) -> TestResponse:
+    """As a browser does: look at the page of the link, and send its form."""
+    page = client.get(link).text
+    return client.post("/account/verify", data=dict(re.findall(HIDDEN, page)))
+
+
+HIDDEN = re.compile(r'type="hidden" name="(\w+)" value="([^"]*)"')
+
+
+@pytest.mark.parametrize("same_browser", [True, False])
+def test_the_link_leads_back_to_where_somebody_was_going(strict: World, same_browser: bool) -> None:
+    client = sign_up_by_form(strict, "/tickets/new?from=here")
+    here = client if same_browser else strict.client()
+    done = open_and_confirm(here, strict.link())
+    assert (done.status_code, done.headers["Location"]) == (303, "/tickets/new?from=here")
+    assert strict.account().verified
+    if same_browser:  # whose cookie must say so already, or the form is refused there
+        renewed = jwt.decode(token_of(client), options={"verify_signature": False})
+        assert renewed["verified"]
+    else:
+        assert current(here) is None
+
+
+@pytest.mark.parametrize(
+    "going_to", ["/", "//evil.example", "https://evil.example", "/" + "x" * 200]
+)
+def test_without_a_way_back_the_link_leads_to_the_account(strict: World, going_to: str) -> None:
+    client = sign_up_by_form(strict, going_to)
+    link = strict.link()
+    assert "next" not in link
+    assert open_and_confirm(client, link).headers["Location"] == "/account"
+
+
+def test_a_link_leads_to_no_other_site(strict: World) -> None:
+    strict.sign_up()
+    link = f"{strict.link()}&next=//evil.example/"
+    assert open_and_confirm(strict.client(), link).headers["Location"] == "/account"
+
+
+def test_asking_for_the_link_again_keeps_the_way_back(strict: World) -> None:
+    client = strict.sign_up()
+    strict.mails()
+    page = client.get("/account?next=/tickets/new").text
+    client.post("/account/verification", data=dict(re.findall(HIDDEN, page)))
+    assert open_and_confirm(client, strict.link()).headers["Location"] == "/tickets/new"
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "", {"$gt": ""}, None, ["x"], "é" * 2_001])

@@ -22,6 +22,7 @@ PROBLEMS: dict[str, tuple[Exception, int, str]] = {
     "refused": (errors.Refused("Not like this"), 400, "Not like this"),
     "signed-out": (errors.NotSignedIn(), 401, "Not signed in"),
     "forbidden": (errors.Forbidden(), 403, "Not allowed"),
+    "unconfirmed": (errors.NotVerified(), 403, "Confirm your e-mail address first"),
     "missing": (errors.NotFound(), 404, "Not found"),
     "not-here-yet": (errors.NotHereYet("There is no such ticket"), 404, "There is no such ticket"),
     "conflict": (errors.Conflict(), 409, "Somebody else changed this"),
@@ -413,6 +414,11 @@ def test_a_page_is_whole_and_its_fragment_is_its_block(client: FlaskClient):
     for answer in (page, fragment):
         assert answer.headers["Vary"] == "HX-Request, Cookie"
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_to_confirm_an_address_is_a_way_back_to_the_page_that_asked_for_it(client: FlaskClient):
+    assert 'href="/account?next=/unconfirmed%3Fa%3D1"' in client.get("/unconfirmed?a=1").text
+    assert 'href="/account"' in client.post("/unconfirmed").text
 
 
 @pytest.mark.parametrize("path", ["/refused-form", "/forbidden"])
