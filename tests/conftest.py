@@ -1,18 +1,18 @@
 """How the tests are shared out among processes: each folder stays whole.
 
 A folder's tests share servers that are started once for all of them, so splitting it would start
-them again in every process.
+them again in every process. (The marks that xdist has for this are lost with pytest 9.2.)
 """
 
-from pathlib import Path
-
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
-HERE = Path(__file__).parent
+
+class _ByFolder(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.split("/")[1]
 
 
-@pytest.hookimpl(tryfirst=True)  # before the group becomes a part of the test's name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        folder = item.path.relative_to(HERE).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _ByFolder(config, log)
