@@ -16,7 +16,7 @@ from apps.payments.models import (
     Wish,
     order_from,
 )
-from apps.payments.settling import RETRY, left_behind, look_again_at, next_move
+from apps.payments.settling import RETRY, left_behind, look_again_at, next_move, stage
 from shared.events import (
     Event,
     OrderEvent,
@@ -159,6 +159,14 @@ def wish_refund(payment: Payment, wish: Wish, now: datetime) -> Change:
     return _changed(replace(payment, wish=replace(wish, returned=intent.returned)), now), None
 
 
+def refuse_refund(payment: Payment, now: datetime) -> Change:
+    """Stripe does not give the money back: it is asked again, but less and less often."""
+    if stage(payment) != "refund":
+        return payment, None
+    payment = replace(payment, refusals=payment.refusals + 1)
+    return replace(payment, settle_at=look_again_at(payment, now)), None
+
+
 def resync(payment: Payment, now: datetime) -> Change:
     """Announce the state to everybody, where there is one that was ever announced."""
     dead = payment.intent is not None and payment.intent.status == "canceled"
@@ -213,5 +221,6 @@ def _changed(
     if state and attempts:
         error = (intent.error if intent else None) if state == "declined" else None
         attempts = (*attempts[:-1], replace(attempts[-1], state=state, error=error))
-    changed = replace(payment, intent=intent or payment.intent, attempts=attempts, updated_at=now)
+    changed = replace(payment, intent=intent or payment.intent, attempts=attempts, refusals=0)
+    changed = replace(changed, updated_at=now)
     return replace(changed, settle_at=look_again_at(changed, now))

@@ -137,6 +137,7 @@ class Payment:
     attempts: tuple[Attempt, ...] = ()
     settle_at: datetime | None = None
     wish: Wish | None = None
+    refusals: int = 0  # of a refund by Stripe, in a row
 
     @property
     def refund_failed(self) -> bool:

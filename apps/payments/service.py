@@ -144,6 +144,10 @@ class Payments:
             move = settling.next_move(payment, self.now())
             before, payment = payment, self._make(move, payment)
             if payment == before:
+                if move == "refund":
+                    self.store.aggregates.update(
+                        order_id, lambda current: changes.refuse_refund(current, self.now())
+                    )
                 break
         return self.store.aggregates.update(
             order_id, lambda current: changes.rest(current, self.now())

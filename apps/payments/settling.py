@@ -6,6 +6,7 @@ from typing import Literal
 from apps.payments.models import AttemptState, Intent, Pair, Payment
 
 RETRY = timedelta(seconds=5)  # after which a move that did not come to its end is made again
+DOUBLINGS = 10  # of that time while Stripe goes on refusing a refund: up to an hour and a half
 LISTEN = timedelta(seconds=15)  # for the order's answer, before saying again what it must know
 LOOK = timedelta(seconds=30)  # between two looks at a buyer who is busy at their bank
 
@@ -60,7 +61,9 @@ def next_move(payment: Payment, now: datetime) -> Move:
 
 def look_again_at(payment: Payment, now: datetime) -> datetime | None:
     """When the reconciler must come back, should nobody else; None when all is at rest."""
-    delay = {"rest": None, "listen": LISTEN, "watch": LOOK}.get(stage(payment), RETRY)
+    refused: timedelta = RETRY * 2 ** min(payment.refusals, DOUBLINGS)
+    delays = {"rest": None, "listen": LISTEN, "watch": LOOK, "refund": refused}
+    delay = delays.get(stage(payment), RETRY)
     return None if delay is None else now + delay
 
 

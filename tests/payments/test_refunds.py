@@ -211,3 +211,26 @@ def test_a_refund_that_takes_days_counts_from_its_beginning(shop: Shop) -> None:
     shop.emulator.control(end_refund=shop.stripe(REFUND)[0]["id"])
     shop.webhook(shop.stripe_events("charge.refund.updated")[0])
     assert (shop.payment(), before.status) == (before, "refunded")
+
+
+# --- refunds that Stripe refuses ------------------------------------------------------------------
+
+
+def test_a_refused_refund_is_asked_for_less_and_less_often(shop: Shop) -> None:
+    """By processes that know nothing of each other, and until it works out."""
+    sold(shop).emulator.control(
+        fault={"kind": "error", "status": 400, "method": "POST", "path": REFUND}
+    )
+    refunds.refund(shop.payments, ORDER, wish())
+    waits: list[float] = []
+    for _ in range(12):
+        due = shop.payment().settle_at
+        assert due is not None
+        waits.append((due - shop.clock.time).total_seconds())
+        shop.clock.time = due
+        shop.payments = shop.process()
+        shop.payments.reconcile()
+    assert waits == [*(5.0 * 2**n for n in range(1, 11)), 5120, 5120]
+    shop.emulator.control(reset="behaviour")
+    shop.passes(5120)
+    assert (shop.net(), shop.payment().refusals, shop.orders.order.refunded) == (0, 0, AMOUNT)
