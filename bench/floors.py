@@ -93,6 +93,7 @@ HOT = replace(ORDER, about=f"{ORDER.about}, all on one ticket", together=True)
 PURCHASE = Writes(
     "purchase", "bare pymongo: the eight writes of a purchase, from 4 processes", 4, 4
 )
+_LIKE: dict[str, Document] = {"payments": {"intent.status": "succeeded"}}  # what is copied
 _UNITS, _BLOCKS = 100, 500
 _INDEX_OPTIONS = ("unique", "sparse", "partialFilterExpression")
 
@@ -144,7 +145,7 @@ def _prepare(ground: Ground, service: str, database: str, blocks: list[str]) -> 
     """Empty collections with the indexes of the real ones, and documents to copy."""
     real, store = ground.stores[service], ground.open(service, database)
     names = (service, "blocks") if service == "orders" else (service,)
-    found = {name: _newest(real[name]) for name in names}
+    found = {name: _example(real[name], _LIKE.get(name, {})) for name in names}
     for name in names:
         _copy_indexes(real[name], store[name])
     if block := found.pop("blocks", None):
@@ -154,8 +155,8 @@ def _prepare(ground: Ground, service: str, database: str, blocks: list[str]) -> 
     barewrites.keep_templates(store, found)
 
 
-def _newest(documents: Documents) -> Document:
-    found = documents.find_one({}, sort=[("_id", -1)])
+def _example(documents: Documents, like: Document) -> Document:
+    found = documents.find_one(like)
     if found is None:
         raise SystemExit(f"there is nothing in {documents.full_name} to copy")
     return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench import floors, usage
 from bench.figures import Result, Round
@@ -98,12 +98,20 @@ def new_tickets(ground: Ground) -> Load:
 
 
 def different_orders(ground: Ground) -> Load:
-    return orders_of(ground, ground.on_sale("its own", DIFFERENT, 1_000))
+    return orders_of(ground, different_tickets(ground))
+
+
+def different_tickets(ground: Ground) -> list[str]:
+    return ground.on_sale("its own", DIFFERENT, 1_000)
 
 
 def hot_orders(ground: Ground) -> Load:
-    load = orders_of(ground, ground.on_sale("everybody's choice", 1, UNITS))
-    return Load(load.port, load.requests, connections=len(ground.people), statuses=True)
+    return crowd(orders_of(ground, ground.on_sale("everybody's choice", 1, UNITS)))
+
+
+def crowd(load: Load) -> Load:
+    """The same from everybody at once."""
+    return replace(load, connections=len(load.requests))
 
 
 def orders_of(ground: Ground, tickets: list[str]) -> Load:
@@ -120,18 +128,20 @@ def orders_of(ground: Ground, tickets: list[str]) -> Load:
     return Load(ground.port("orders-web"), requests, statuses=True)
 
 
-SCENARIOS = [
+READS = [
     Scenario("list-50", "GET /api/tickets, 50 of 50", "tickets-web", ticket_list),
     Scenario("ticket", "GET /api/tickets/:id", "tickets-web", one_ticket),
     Scenario("user", "GET /api/users/currentuser, signed in", "auth-web", current_user),
     Scenario("page", "GET /tickets, the page, signed in", "tickets-web", tickets_page),
-    Scenario(
-        "orders", "POST /api/orders, different tickets", "orders-web", different_orders,
-        floors.ORDER,
-    ),
-    Scenario(
-        "hot", "POST /api/orders, one ticket of 20,000, 200 buyers", "orders-web", hot_orders,
-        floors.HOT,
-    ),
-    Scenario("tickets", "POST /api/tickets", "tickets-web", new_tickets, floors.TICKET),
-]  # fmt: skip
+]
+ORDERS = Scenario(
+    "orders", "POST /api/orders, different tickets", "orders-web", different_orders, floors.ORDER
+)
+HOT = Scenario(
+    "hot",
+    f"POST /api/orders, one ticket of {UNITS:,}, 200 buyers at once",
+    "orders-web",
+    hot_orders,
+    floors.HOT,
+)
+TICKETS = Scenario("tickets", "POST /api/tickets", "tickets-web", new_tickets, floors.TICKET)

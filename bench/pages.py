@@ -1,0 +1,92 @@
+"""Many open pages, each told of every change: whether a rush beside them is slower for it.
+
+`python -m bench.pages PORT TOPIC COUNT` opens them, says so, and reads what they are told until its
+standard input ends. It is a process of its own, so that buyers do not wait for it.
+"""
+
+import selectors
+import socket
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from bench import usage
+from bench.figures import Result, Round
+from bench.ground import Ground
+from bench.scenarios import UNITS, crowd, orders_of
+
+PAGES = 2_000
+PATIENCE = 30.0  # seconds that opening a page may take
+OPEN = "open"
+
+
+@dataclass(frozen=True)
+class Pages:
+    name: str = "pages"
+    about: str = f"the rush on one ticket with {PAGES:,} live pages open beside it"
+
+    def run(self, ground: Ground) -> Result:
+        tickets = ground.on_sale("many eyes", 1, UNITS)
+        load = crowd(orders_of(ground, tickets))
+        load.measure(1.0)
+        rounds: list[Round] = []
+        memory: Mapping[str, int] = {}
+        spent: list[usage.Usage] = []
+        for _ in range(ground.effort.rounds):
+            ground.rest()
+            without = load.measure(ground.effort.seconds)
+            ground.rest()
+            with _open(ground.stack.port, f"ticket:{tickets[0]}", PAGES):
+                before = usage.now(ground.stack, ground.stores)
+                rounds.append(Round(load.measure(ground.effort.seconds), without))
+                spent.append(usage.now(ground.stack, ground.stores).since(before))
+                memory = usage.cost(ground.stack, []).memory
+        cost = replace(usage.cost(ground.stack, spent), memory=memory)
+        return Result(self.name, self.about, rounds, cost, "the same rush without any page")
+
+
+@contextmanager
+def _open(port: int, topic: str, count: int) -> Generator[None]:
+    command = [sys.executable, "-m", "bench.pages", str(port), topic, str(count)]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        assert reader.stdout  # noqa: S101 - asked for above
+        if reader.stdout.readline().strip() != OPEN:
+            raise SystemExit("the pages could not be opened")
+        try:
+            yield
+        finally:
+            reader.communicate()
+
+
+def main(port: int, topic: str, count: int) -> None:
+    with selectors.DefaultSelector() as selector:
+        for _ in range(count):
+            selector.register(_page(port, topic), selectors.EVENT_READ)
+        print(OPEN, flush=True)
+        selector.register(sys.stdin, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if not isinstance(key.fileobj, socket.socket):
+                    return
+                if not key.fileobj.recv(65_536):
+                    sys.exit("a page was closed")
+
+
+def _page(port: int, topic: str) -> socket.socket:
+    page = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    page.sendall(f"GET /live?topic={topic} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    answer = b""
+    while b"retry:" not in answer:
+        if not (part := page.recv(65_536)):
+            sys.exit(f"a page was refused: {answer[:80]!r}")
+        answer += part
+    page.setblocking(False)
+    return page
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,93 @@
+"""Whole purchases through the gateway: reserve, pay, look until the order is complete."""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from bench import floors, usage
+from bench.client import Connection
+from bench.figures import Result, Round, Sample, sample
+from bench.floors import bare_writes
+from bench.ground import Ground
+from bench.load import request
+from bench.people import Person
+from bench.scenarios import different_tickets
+
+AT_ONCE = 16  # buyers; each begins anew as soon as a purchase is complete
+LOOK_EVERY = 0.05  # seconds between two looks at the order
+PATIENCE = 15.0  # seconds until a purchase counts as lost
+
+
+class Unexpected(Exception):  # noqa: N818 - an answer, which is counted
+    """An answer that ends a purchase."""
+
+
+@dataclass
+class Rush:
+    """Buyers who go on until a time is reached."""
+
+    port: int
+    tickets: list[str]
+    times: list[float] = field(default_factory=list[float])
+    refusals: Counter[str] = field(default_factory=Counter[str])
+    _numbers: "count[int]" = field(default_factory=count)
+
+    async def run(self, people: list[Person], seconds: float) -> Sample:
+        deadline = time.perf_counter() + seconds
+        await asyncio.gather(*(self._buy_until(deadline, person) for person in people))
+        errors = sum(self.refusals.values())
+        return sample(self.times, seconds, errors, dict(self.refusals))
+
+    async def _buy_until(self, deadline: float, person: Person) -> None:
+        connection = Connection(self.port)
+        while (begun := time.perf_counter()) < deadline:
+            ticket = self.tickets[next(self._numbers) % len(self.tickets)]
+            try:
+                await self._buy(connection, person, ticket)
+            except Unexpected as why:
+                self.refusals[str(why)] += 1
+            else:
+                self.times.append((time.perf_counter() - begun) * 1000)
+        connection.close()
+
+    async def _buy(self, connection: Connection, person: Person, ticket: str) -> None:
+        order = await self._ask(connection, "POST", "/api/orders", person, {"ticketId": ticket})
+        paying = {"orderId": order["id"], "token": "tok_visa"}
+        await self._ask(connection, "POST", "/api/payments", person, paying)
+        give_up = time.perf_counter() + PATIENCE
+        while order["status"] != "complete":
+            if time.perf_counter() > give_up:
+                raise Unexpected("never complete")
+            await asyncio.sleep(LOOK_EVERY)
+            order = await self._ask(connection, "GET", f"/api/orders/{order['id']}", person)
+
+    async def _ask(
+        self, connection: Connection, method: str, path: str, person: Person, body: Any = None
+    ) -> Any:
+        answer = await connection.send(request(method, path, body, person.token))
+        if not 200 <= answer.status < 300:
+            raise Unexpected(f"{method} {path[:13]} {answer.status}")
+        return answer.json
+
+
+@dataclass(frozen=True)
+class Purchases:
+    name: str = "purchase"
+    about: str = "whole purchase through the gateway, until the order is complete"
+
+    def run(self, ground: Ground) -> Result:
+        tickets, people = different_tickets(ground), ground.people[:AT_ONCE]
+        asyncio.run(Rush(ground.stack.port, tickets).run(people, 1.0))  # opens connections
+        ground.rest()
+        at_floor = bare_writes(ground, floors.PURCHASE)(ground.effort.seconds)
+        before = usage.now(ground.stack, ground.stores)
+        rush = Rush(ground.stack.port, tickets)
+        load = asyncio.run(rush.run(people, ground.effort.sustained))
+        spent = usage.now(ground.stack, ground.stores).since(before)
+        notes = {"seconds_until_at_rest": round(ground.rest(), 1), "buyers_at_once": AT_ONCE}
+        cost = usage.cost(ground.stack, [spent])
+        rounds = [Round(load, at_floor)]
+        return Result(self.name, self.about, rounds, cost, floors.PURCHASE.about, notes)

@@ -1,0 +1,103 @@
+"""How long an event takes from its commit in one service until another one can read it."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bench import usage
+from bench.client import Connection
+from bench.figures import Result, Round, Sample, sample
+from bench.ground import Ground
+from bench.scenarios import different_orders
+from shared.events import STREAM, OrderCreated, parse
+from shared.mongo import Documents
+
+RATE = 50  # orders a second, at even distances, however long each takes
+EVERY = 5  # which of them is looked for
+LOOK_EVERY = 0.002  # seconds
+PATIENCE = 10.0
+CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class Telling:
+    name: str = "events"
+    about: str = f"order committed in orders, until payments can read it, at {RATE} orders/s"
+
+    def run(self, ground: Ground) -> Result:
+        load = different_orders(ground)
+        ground.rest()
+        since = time.time()
+        before = usage.now(ground.stack, ground.stores)
+        seconds = ground.effort.seconds * 2
+        arrivals = _Arrivals(ground.stores["payments"]["payments"])
+        statuses = asyncio.run(_order(load.port, load.requests, seconds, arrivals))
+        spent = usage.now(ground.stack, ground.stores).since(before)
+        committed = ground.audit.history.bus.run(_commits(ground, since))
+        told = _sample(committed, arrivals.seen, seconds, statuses)
+        notes = {"orders_per_second": round(len(statuses) / seconds, 1),
+                 "looked_for": len(arrivals.seen)}  # fmt: skip
+        cost = usage.cost(ground.stack, [spent])
+        return Result(self.name, self.about, [Round(told)], cost, notes=notes)
+
+
+def _sample(
+    committed: dict[str, float], seen: dict[str, float], seconds: float, statuses: list[int]
+) -> Sample:
+    times = [(at - committed[order]) * 1000 for order, at in seen.items()]
+    return sample(times, seconds, sum(status != 201 for status in statuses))
+
+
+class _Arrivals:
+    """Looks for documents, and notes when each was first there."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self.seen: dict[str, float] = {}
+
+    async def wait_for(self, key: str) -> None:
+        await asyncio.to_thread(self._look, key)
+
+    def _look(self, key: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self._documents.find_one({"_id": key}, {"_id": 1}) is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"order {key} did not reach payments in {PATIENCE:.0f} s")
+            time.sleep(LOOK_EVERY)
+        self.seen[key] = time.time()
+
+
+async def _order(
+    port: int, requests: Iterable[bytes], seconds: float, arrivals: _Arrivals
+) -> list[int]:
+    """Send orders at even distances; returns the statuses of all answers."""
+    free = [Connection(port) for _ in range(CONNECTIONS)]
+    wanted = list(requests)
+    statuses: list[int] = []
+    begun = time.perf_counter()
+
+    async def send(number: int) -> None:
+        await asyncio.sleep(begun + number / RATE - time.perf_counter())
+        connection = free.pop() if free else Connection(port)
+        answer = await connection.send(wanted[number % len(wanted)])
+        free.append(connection)
+        statuses.append(answer.status)
+        if answer.status == 201 and number % EVERY == 0:
+            await arrivals.wait_for(answer.json["id"])
+
+    await asyncio.gather(*(send(number) for number in range(int(seconds * RATE))))
+    for connection in free:
+        connection.close()
+    return statuses
+
+
+async def _commits(ground: Ground, since: float) -> dict[str, float]:
+    """When each order that was made since then was committed, as its own event says."""
+    found: dict[str, float] = {}
+    async for message in ground.audit.history.messages(STREAM, 1):
+        event: Any = parse(message.payload)
+        if isinstance(event, OrderCreated) and event.time.timestamp() >= since:
+            found[event.data.id] = event.time.timestamp()
+    return found
