@@ -15,9 +15,12 @@ def create_app(settings: Settings, service: Tickets, person: "Identity") -> "Fla
     # Imported here, because a worker has no use for the web and saves its memory.
     from apps.tickets import admin, api, views, views_form
     from shared import openapi, web
+    from shared.web.ready import ReadyAnswers
 
     app = web.create(__name__, "/tickets", settings, person, scope="sell")
     app.extensions["service"] = service
+    app.wsgi_app = ready = ReadyAnswers(app.wsgi_app, secure=settings.secure)
+    app.extensions["ready"] = ready.parts
     app.register_blueprint(api.blueprint)
     app.register_blueprint(views.blueprint)
     app.register_blueprint(views_form.blueprint)

@@ -20,6 +20,7 @@ from shared.openapi import (
     Time,
     documented,
 )
+from shared.web.ready import same_for_everyone
 
 blueprint = Blueprint("api", __name__)
 
@@ -63,7 +64,7 @@ def index() -> Response:
     response = jsonify([to_json(ticket) for ticket in page.tickets])
     if link := link_to_next(wanted.sort, page):
         response.headers["Link"] = f'<{link}>; rel="next"'
-    return response
+    return same_for_everyone(response)
 
 
 @blueprint.get("/api/tickets/<ticket_id>")
@@ -74,7 +75,7 @@ def show(ticket_id: str) -> Response:
     # A client may keep it, if it asks each time whether it is still true.
     response.headers["Cache-Control"] = "no-cache"
     response.make_conditional(request)
-    return response
+    return same_for_everyone(response)
 
 
 @blueprint.put("/api/tickets/<ticket_id>")

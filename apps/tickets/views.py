@@ -1,6 +1,11 @@
 """The pages: finding tickets, and one ticket with what its seller may do."""
 
-from flask import Blueprint, Response, flash, request
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, current_app, flash, request
+from jinja2_fragments.flask import render_block
+from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
 from apps.tickets.api import service
@@ -10,9 +15,11 @@ from apps.tickets.views_form import KEPT_OPEN, conflict, edit_form, values_of
 from shared import web
 from shared.errors import FieldError, InvalidInput, PreconditionFailed
 from shared.identity import require_user
+from shared.web.ready import Ready, wants_latest
 
 blueprint = Blueprint("views", __name__, template_folder="templates")
 
+LIST = "tickets/index.html"
 PAGE = 24  # cards on a page: fills rows of two, three and four
 
 
@@ -25,22 +32,46 @@ def index() -> Response:
     except InvalidInput as refused:
         return _list(Page([], None), refused.errors)
     limit = wanted.limit if "limit" in request.args else PAGE
-    return _list(service().browse(wanted.search, after, limit), sort=wanted.sort)
+
+    def read() -> Page:
+        return service().browse(wanted.search, after, limit)
+
+    return _list(read(), sort=wanted.sort) if web.wants_fragment() else _whole(read, wanted.sort)
+
+
+def _whole(read: Callable[[], Page], sort: str) -> Response:
+    """The list with the page around it, which alone says who is looking at it."""
+
+    def make() -> tuple[Markup, Markup]:
+        shown = _shown(read(), sort)
+        top, content = (render_block(LIST, block, **shown) for block in ("top", "content"))
+        return Markup(top), Markup(content)  # noqa: S704 - rendered by our own template
+
+    ready: Ready[tuple[Markup, Markup]] = current_app.extensions["ready"]
+    latest = wants_latest(request.environ)
+    top, content = make() if latest else ready.get(request.query_string, make)
+    return web.render("tickets/list.html", top=top, content=content, values=request.args)
 
 
 def _list(page: Page, errors: list[FieldError] | None = None, sort: str = "newest") -> Response:
     """The list, or what is wrong with what was asked for."""
     adds = request.headers.get("HX-Target") == "more"  # scrolling on asks for the next cards alone
     return web.render(
-        "tickets/index.html",
+        LIST,
         block="cards" if adds and not errors and page.tickets else "results",
         status=InvalidInput.status if errors else 200,
-        page=page,
-        topics=[f"ticket:{ticket.id}" for ticket in page.tickets],
-        values={"sort": sort, **request.args},
-        errors=errors or [],
-        next_link=link_to_next(sort, page),
+        **_shown(page, sort, errors),
     )
+
+
+def _shown(page: Page, sort: str, errors: list[FieldError] | None = None) -> dict[str, Any]:
+    return {
+        "page": page,
+        "topics": [f"ticket:{ticket.id}" for ticket in page.tickets],
+        "values": {"sort": sort, **request.args},
+        "errors": errors or [],
+        "next_link": link_to_next(sort, page),
+    }
 
 
 @blueprint.get("/tickets/<ticket_id>")

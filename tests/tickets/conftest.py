@@ -45,14 +45,18 @@ def service(store: Store) -> Tickets:
 
 
 @pytest.fixture
-def app(service: Tickets) -> Flask:
-    settings = Settings(
+def settings() -> Settings:
+    return Settings(
         nats_url="nats://unused",
         mongo_uri="mongodb://unused",
         auth_url="http://unused",
         public_url="http://localhost",
         secret_key="a secret of the tests",
     )
+
+
+@pytest.fixture
+def app(settings: Settings, service: Tickets) -> Flask:
     return create_app(settings, service, identity())
 
 
