@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pymongo import DESCENDING
+from pymongo.errors import DuplicateKeyError
 
 from shared.errors import Refused
 from shared.events import Event, SessionData, SessionRevoked
@@ -37,6 +38,7 @@ class ApiToken:
     digest: str = ""
     revoked_at: datetime | None = None
     said_at: datetime | None = None  # when the revocation was announced last
+    slot: str | None = None  # one of those that a person has; nobody else's token is in it
 
     def is_open(self, now: datetime) -> bool:
         return self.revoked_at is None and now < self.expires_at
@@ -56,7 +58,7 @@ def digest(text: str) -> str:
 def revoke(token: ApiToken, now: datetime) -> tuple[ApiToken, type[Event] | None]:
     if token.revoked_at is not None:
         return token, None
-    return replace(token, revoked_at=now, said_at=now), SessionRevoked
+    return replace(token, revoked_at=now, said_at=now, slot=None), SessionRevoked
 
 
 def announce(token: ApiToken) -> tuple[ApiToken, type[Event] | None]:
@@ -80,6 +82,7 @@ def public(token: ApiToken) -> SessionData:
 class ApiTokens:
     def __init__(self, store: Store, relay: Relay | None = None) -> None:
         self.aggregates = Aggregates(store["tokens"], ApiToken, public, relay)
+        self._indexed = False
 
     def ensure_indexes(self) -> None:
         self.aggregates.ensure_indexes()
@@ -88,6 +91,31 @@ class ApiTokens:
         tokens.create_index("said_at")
         tokens.create_index("digest")
         tokens.create_index("expires_at", expireAfterSeconds=86_400)
+        tokens.create_index(
+            "slot", unique=True, partialFilterExpression={"slot": {"$type": "string"}}
+        )
+        self._indexed = True
+
+    def add(self, token: ApiToken, now: datetime) -> ApiToken:
+        """Store a new token in a slot of its own. Raises TooManyTokens."""
+        if not self._indexed:  # Without the index two tokens could share one slot.
+            self.ensure_indexes()
+        self._leave_slots(token.user_id, now)
+        for number in range(MOST):
+            try:
+                return self.aggregates.insert(
+                    replace(token, slot=f"{token.user_id}:{number}"), None
+                )
+            except DuplicateKeyError:
+                continue
+        raise TooManyTokens
+
+    def _leave_slots(self, user_id: str, now: datetime) -> None:
+        """What has expired makes room."""
+        expired = {"user_id": user_id, "expires_at": {"$lte": now}, "slot": {"$ne": None}}
+        self.aggregates.collection.update_many(
+            expired, {"$set": {"slot": None}, "$inc": {"rev": 1}}
+        )
 
     def is_open(self, token_id: str, now: datetime) -> bool:
         token = self.aggregates.find(token_id)

@@ -13,6 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
+from pymongo import MongoClient
 from werkzeug.test import TestResponse
 
 from apps.auth import create_app
@@ -27,6 +28,7 @@ from apps.auth.services import Services, assemble
 from apps.auth.store import Accounts as AccountStore
 from apps.auth.store import Sessions
 from apps.auth.tokens import Doorkeeper, Signer
+from tests import servers
 
 SECRET = "a secret of the tests, longer than 32 bytes"
 PASSWORD = "correct horse"
@@ -125,12 +127,10 @@ def some_settings(**changes: object) -> Settings:
     return Settings(**{**known, **changes})
 
 
-@pytest.fixture
-def build() -> Iterator[Callable[..., World]]:
+def builder(databases: Any) -> Callable[..., World]:
     """Makes the service with some settings changed, and hashes of so many passes."""
-    databases = mongomock.MongoClient(tz_aware=True)
 
-    def make(passes: int = 1, **changes: object) -> World:
+    def make(passes: int = 1, patience: float = 0.05, **changes: object) -> World:
         settings = some_settings(**changes)
         hasher = CountingHasher(time_cost=passes, memory_cost=8, parallelism=1)
         store = databases["auth"]
@@ -140,7 +140,7 @@ def build() -> Iterator[Callable[..., World]]:
         audit = Audit(AuditLog(store), settings.secret_key)
         for each in (accounts, sessions, tokens, mailbox, audit.log):
             each.ensure_indexes()
-        passwords = Passwords(hasher, patience=0.05)
+        passwords = Passwords(hasher, patience)
         service = Accounts(
             accounts, sessions, tokens, audit, signer, settings.verify_email, passwords
         )
@@ -152,8 +152,28 @@ def build() -> Iterator[Callable[..., World]]:
         app = create_app(settings, services, Doorkeeper(signer, is_open))
         return World(app, services, settings, hasher, databases)
 
-    yield make
+    return make
+
+
+@pytest.fixture
+def build() -> Iterator[Callable[..., World]]:
+    databases = mongomock.MongoClient(tz_aware=True)
+    yield builder(databases)
     databases.close()
+
+
+@pytest.fixture(scope="session")
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoClient[dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("mongo") / "data"
+    with servers.mongo_server(folder) as uri, servers.connect(uri) as client:
+        yield client
+
+
+@pytest.fixture
+def real(mongo: MongoClient[dict[str, Any]]) -> World:
+    """The same on a real database, for what happens at the same time."""
+    mongo.drop_database("auth")
+    return builder(mongo)(patience=30)
 
 
 @pytest.fixture
