@@ -132,10 +132,16 @@ def _database(plan: Plan, app: str) -> Part:
     name = f"{app}-db"
     folder = plan.data / name
     port = plan.ports[name]
-    real = shutil.which("mongod")
-    command = _mongod(real, port, folder) if real else _secantus(port, folder)
-    check = Check("mongod" if real else "mongo", port)
+    program = plan.settings.mongod or _program("secantusd-py")
+    start = _secantus if _is_secantus(program) else _mongod
+    check = Check("mongo" if _is_secantus(program) else "mongod", port)
+    command = start(program, port, folder)
     return Part(name, Tier.DATABASE, command, check, port, folder=folder)
+
+
+def _is_secantus(program: str) -> bool:
+    """Whether it is one of the servers that are told everything on the command line alike."""
+    return Path(program).name.startswith("secantusd")
 
 
 def _mongod(program: str, port: int, folder: Path) -> tuple[str, ...]:
@@ -143,10 +149,10 @@ def _mongod(program: str, port: int, folder: Path) -> tuple[str, ...]:
     return (program, *place, "--replSet", REPLICA_SET, "--wiredTigerCacheSizeGB", "0.25")
 
 
-def _secantus(port: int, folder: Path) -> tuple[str, ...]:
+def _secantus(program: str, port: int, folder: Path) -> tuple[str, ...]:
     place = ("--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder))
     # Without --sync-on-commit a kill loses writes that were acknowledged.
-    return (_program("secantusd-py"), *place, "--sync-on-commit", "--cache-size", "128M")
+    return (program, *place, "--sync-on-commit", "--cache-size", "128M")
 
 
 def _nats(plan: Plan) -> Part:
@@ -250,7 +256,8 @@ def _app_env(plan: Plan, app: str, name: str) -> dict[str, str]:
 def _mongo_uri(plan: Plan, app: str) -> str:
     uri = plan.address(f"{app}-db", "mongodb") + "/?directConnection=true"
     # SecantusDB becomes six times slower with retryable writes; a real MongoDB needs them.
-    return uri if shutil.which("mongod") else uri + "&retryWrites=false"
+    real = plan.settings.mongod and not _is_secantus(plan.settings.mongod)
+    return uri if real else uri + "&retryWrites=false"
 
 
 def _stripe_env(plan: Plan) -> dict[str, str]:

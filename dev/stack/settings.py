@@ -1,5 +1,6 @@
 """What the environment says about the stack, checked before anything starts."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ VARIABLES = {
     "RATE_LIMITS": "0: no limits on guesses, mails, reservations and cards",
     "VERIFY_EMAIL": "0: accounts are usable without a verified address",
     "MONGO_URI": "a MongoDB to use for every service instead of starting one for each",
+    "MONGOD": "the database server to start: a mongod, or one that is told things as secantusd is"
+    " (default: mongod if it is installed, else the one in the wheel)",
     "NATS_URL": "a NATS with JetStream to use instead of starting one",
     "REDIS_URL": "a Redis to use instead of starting Valkey",
     "STRIPE_KEY": "a secret key of Stripe: the real Stripe is used unless STRIPE_API_BASE is set",
@@ -51,6 +54,7 @@ class Settings:
     rate_limits: bool
     verify_email: bool
     mongo_uri: str
+    mongod: str
     nats_url: str
     redis_url: str
     stripe_key: str
@@ -107,6 +111,14 @@ class _Reader:
             self.faults.append(f"{name} must begin with {wanted}")
         return value
 
+    def program(self, name: str, default: str) -> str:
+        """The path of a program; empty where none is named and the default is not installed."""
+        value = self.text(name)
+        found = shutil.which(str(Path(value or default).expanduser()))
+        if value and not found:
+            self.faults.append(f"{name} is no program that can be started: {value!r}")
+        return found or ""
+
     def names(self, name: str) -> frozenset[str]:
         return frozenset(part.strip() for part in self.text(name).split(",") if part.strip())
 
@@ -122,6 +134,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         rate_limits=reader.switch("RATE_LIMITS"),
         verify_email=reader.switch("VERIFY_EMAIL"),
         mongo_uri=reader.address("MONGO_URI"),
+        mongod=reader.program("MONGOD", "mongod"),
         nats_url=reader.address("NATS_URL"),
         redis_url=reader.address("REDIS_URL"),
         stripe_key=reader.text("STRIPE_KEY"),

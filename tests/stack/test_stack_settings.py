@@ -90,6 +90,29 @@ def test_each_service_gets_its_own_database_and_the_alarms_none():
     assert "MONGO_URI" not in found["alarms"]
 
 
+def a_program(path: Path) -> str:
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o700)
+    return str(path)
+
+
+def test_another_database_server_is_started_in_the_way_that_it_understands(tmp_path: Path):
+    real = a_program(tmp_path / "mongod")
+    alike = a_program(tmp_path / "secantusd-rs")
+    for program, option, retries in ((real, "--dbpath", True), (alike, "--storage-path", False)):
+        parts = {part.name: part for part in build(plan(MONGOD=program))}
+        command = parts["orders-db"].command
+        assert command[0] == program
+        assert option in command
+        uri = parts["orders-web"].env["MONGO_URI"]
+        assert ("retryWrites=false" not in uri) == retries
+
+
+def test_a_database_server_that_is_not_there_is_refused_by_name():
+    with pytest.raises(SettingsError, match="MONGOD"):
+        read({"MONGOD": "/nowhere/mongod"})
+
+
 @pytest.mark.parametrize(
     ("name", "value", "replaced"),
     [
