@@ -21,6 +21,7 @@ log = logs.get(__name__)
 
 RENEW_AFTER = timedelta(hours=1)
 NOTED_AFTER = timedelta(minutes=5)
+MOST_SESSIONS = 100  # of one person at a time
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class Accounts:
         if current is None or not same or not current.may_sign_in:
             self._revoke(session.id)
             raise InvalidCredentials
+        for oldest in self.sessions.open_of(account.id, _now())[MOST_SESSIONS:]:
+            self._revoke(oldest.id)
         self.audit.note("session.begun", account.id)
         return SignedIn(account, self.signer.issue(current, session))
 

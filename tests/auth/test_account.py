@@ -313,3 +313,22 @@ def test_one_s_own_pages_ask_to_sign_in(world: World, page: str) -> None:
     answer = world.client().get(f"/account/{page}")
     assert answer.status_code == 303
     assert answer.headers["Location"] == f"/account/signin?next=/account/{page}"
+
+
+def test_the_session_used_longest_ago_ends_when_there_are_too_many(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.auth.service.MOST_SESSIONS", 3)
+    oldest, *others = clients = [world.sign_up()] + [signed_in_again(world) for _ in range(3)]
+    assert current(oldest) is None
+    assert all(current(client) for client in others)
+    assert len(others[0].get("/api/users/sessions").json or ()) == 3
+    signed_in_again(world)
+    assert [current(client) is None for client in clients] == [True, True, False, False]
+
+
+def signed_in_again(world: World) -> FlaskClient:
+    client = world.client()
+    answer = post(client, "signin", email="ada@example.com", password=PASSWORD)
+    assert answer.status_code == 200
+    return client
