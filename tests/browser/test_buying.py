@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import HOLD, Visits
+from tests.browser.conftest import HOLD, PATIENCE, Visits
 from tests.browser.visitor import Visitor
 from tests.system.world import PASSWORD, World
 
@@ -73,6 +73,34 @@ def test_time_runs_out_while_somebody_looks(visits: Visits, world: World):
     buyer.sees_heading("Yours for")
     buyer.presses("Pay 20.00 USD")
     buyer.sees_heading("Paid. See you there!")
+
+
+def test_a_page_without_a_connection_says_so_until_there_is_one(visits: Visits, world: World):
+    buyer, person = visits.by(), world.person()
+    buyer.signs_in(person)
+    ticket = world.person().sells(title="A night in the tunnel")
+    buyer.reserves(ticket["id"])
+    buyer.sees_heading("Yours for")
+    said = buyer.page.get_by_role("status").filter(has_text="No connection right now")
+    expect(said).to_have_count(0)
+    buyer.page.context.set_offline(True)
+    expect(said).to_be_visible()
+    person.pays({"id": buyer.page.url.rpartition("/")[2]})
+    expect(said).to_be_visible()
+    buyer.page.context.set_offline(False)
+    buyer.sees_heading("Paid. See you there!")
+    expect(said).to_have_count(0)
+
+
+def test_a_page_that_nobody_answers_says_so_until_somebody_does(visits: Visits, world: World):
+    buyer = at_an_order(visits, world)
+    said = buyer.page.get_by_role("status").filter(has_text="No connection right now")
+    news = re.compile(r"/live\?|/orders/\w+\?version")
+    buyer.page.route(news, lambda route: route.fulfill(status=503))
+    buyer.page.reload()
+    expect(said).to_be_visible(timeout=PATIENCE)  # once the page has looked by itself
+    buyer.page.unroute(news)
+    expect(said).to_have_count(0, timeout=PATIENCE)
 
 
 def test_two_people_look_at_one_ticket(visits: Visits, world: World):

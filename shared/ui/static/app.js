@@ -28,6 +28,7 @@
 
   const announcements = [[300, "5 minutes left"], [60, "1 minute left"], [10, "10 seconds left"]];
   const lastSeen = new WeakMap();
+  let lost = null;  // the part of the page whose last look failed
 
   function clock(seconds) {
     const two = (number) => String(number).padStart(2, "0");
@@ -41,6 +42,7 @@
   }
 
   function tick() {
+    if (lost && !lost.isConnected) setLost(null);
     for (const element of document.querySelectorAll("[data-countdown]")) {
       const left = Math.max(0, Math.ceil((Date.parse(element.dataset.countdown) - now()) / 1000));
       const before = lastSeen.get(element);
@@ -153,6 +155,26 @@
     document.getElementById("notices")?.replaceChildren(paragraph);
   }
 
+  // A page that looks by itself whether it is still true says when it can't, as it is silent otherwise.
+  function setLost(part) {
+    lost = part;
+    const said = document.getElementById("lost");
+    if (!part) return said?.remove();
+    if (said) return;
+    const paragraph = document.createElement("p");
+    paragraph.id = "lost";
+    paragraph.className = "notice warn noprint";
+    paragraph.setAttribute("role", "status");
+    paragraph.textContent = "No connection right now. We keep trying, and this page goes on by itself.";
+    document.getElementById("notices")?.append(paragraph);
+  }
+
+  window.addEventListener("offline", () => setLost(document.querySelector("[hx-trigger*='every ']")));
+
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.requestConfig.elt === lost && event.detail.successful) setLost(null);
+  });
+
   // In the place of a part that did not come, with a button that asks for it again.
   function missing(target, path) {
     const section = document.createElement("section");
@@ -172,20 +194,23 @@
   // A part that fetches itself is missing in its place. What a person did is answered above the
   // page. A page that only looked whether it is still true stays as it is, and looks again later.
   function failed(detail) {
-    const { elt, target, requestConfig } = detail;
-    const byItself = !requestConfig?.triggeringEvent?.isTrusted;
-    if (requestConfig?.verb === "get" && byItself) {
-      if (elt === target && !elt.hasAttribute("data-keep")) missing(target, requestConfig.path);
+    const { target, requestConfig } = detail;
+    const { elt, verb, triggeringEvent } = requestConfig;  // the event's own `elt` can be its target
+    if (verb === "get" && !triggeringEvent?.isTrusted) {
+      if (elt !== target) setLost(elt);
+      else if (!elt.hasAttribute("data-keep")) missing(target, requestConfig.path);
     } else if (elt === target || !target?.closest(".field")) {
       notice(away());
     }
   }
 
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const { xhr, elt, target, requestConfig } = event.detail;
+    const { xhr, target, requestConfig } = event.detail;
+    const { elt, verb, triggeringEvent } = requestConfig;
     const ours = (xhr.getResponseHeader("Content-Type") ?? "").startsWith("text/html") && xhr.responseText;
-    const looked = requestConfig.verb === "get" && elt !== target && !requestConfig.triggeringEvent?.isTrusted;
-    if (xhr.status < 400 || (ours && !(looked && xhr.status >= 500))) return;
+    const looked = verb === "get" && elt !== target && !triggeringEvent?.isTrusted;
+    const passes = xhr.status >= 500 || xhr.status === 429;
+    if (xhr.status < 400 || (ours && !(looked && passes))) return;
     event.detail.shouldSwap = false;
     failed(event.detail);
   });
