@@ -103,6 +103,19 @@ def test_a_page_that_nobody_answers_says_so_until_somebody_does(visits: Visits, 
     expect(said).to_have_count(0, timeout=PATIENCE)
 
 
+def test_cards_that_came_while_scrolling_are_live_too(visits: Visits, world: World):
+    seller, visitor = world.person(), visits.by()
+    oldest, *_ = [seller.sells(title=f"Row {row} of {seller.id}") for row in range(4)]
+    visitor.opens(f"/tickets?q={seller.id}&limit=2")
+    wider = re.compile(f"/live.*{oldest['id']}")
+    with visitor.page.expect_response(wider):
+        visitor.main.get_by_role("link", name="Next page").scroll_into_view_if_needed()
+    card = visitor.main.get_by_role("listitem").filter(has_text="Row 0")
+    expect(card).to_contain_text("The only one")
+    world.person().reserves(oldest)
+    expect(card).to_contain_text("Reserved")
+
+
 def test_two_people_look_at_one_ticket(visits: Visits, world: World):
     ticket = world.person().sells(title="One seat")
     ada, bob = visits.by(world.person()), visits.by(world.person())
