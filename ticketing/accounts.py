@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import PyMongoError
 
+from shared.errors import Refused
+
 if TYPE_CHECKING:
     from apps.auth.models import Account
     from apps.auth.service import Accounts
@@ -47,16 +49,24 @@ def _run(arguments: argparse.Namespace) -> int:
 
     try:
         service = operator()
-        found = {email: service.accounts.by_email(email.lower()) for email in arguments.email}
-        for email, account in found.items():
-            if account is None:
-                print(f"there is no account {email}", file=sys.stderr)
-            else:
-                arguments.change(service, account)
-                print(f"done: {email}")
+        done = [_change(service, email, arguments.change) for email in arguments.email]
     except PyMongoError as error:
         sys.exit(f"the database does not answer: {error}")
-    return 0 if all(found.values()) else 1
+    return 0 if all(done) else 1
+
+
+def _change(service: "Accounts", email: str, change: Change) -> bool:
+    account = service.accounts.by_email(email.lower())
+    if account is None:
+        print(f"there is no account {email}", file=sys.stderr)
+        return False
+    try:
+        change(service, account)
+    except Refused as refused:
+        print(f"{email}: {refused}", file=sys.stderr)
+        return False
+    print(f"done: {email}")
+    return True
 
 
 def _new_key(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from apps.auth.auditing import KINDS, Audit, Search
 from apps.auth.doors import services
-from apps.auth.models import Account
+from apps.auth.models import Account, LastAdmin
 from shared import admin, auditlog, web
 from shared.auditlog import Entry
 from shared.errors import FieldError, InvalidInput, NotFound, Refused
@@ -137,7 +137,7 @@ def _switch(user_id: str, *, disabled: bool) -> BaseResponse:
         asked, seen = admin.action(kind, f"user:{user_id}"), web.form(VersionIn)
         services().admins.set_disabled(user_id, asked, disabled=disabled, version=seen.version)
     except Refused as refused:
-        if refused.status != 400:
+        if refused.status != 400 and not isinstance(refused, LastAdmin):
             raise
         return _render(services().admins.find(user_id), refused, q=user_id, key_found=None)
     message = "Shut out: every session is ended." if disabled else "They can sign in again."

@@ -3,14 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from apps.auth.models import Account
+from apps.auth.models import Account, LastAdmin
 from apps.auth.service import Accounts
 from shared.auditlog import Entry
 from shared.errors import Conflict, NotFound, Refused
-
-
-class LastAdmin(Refused):
-    message = "Nobody else could look after this installation then; make another admin first"
 
 
 class NotYourself(Refused):
@@ -66,4 +62,4 @@ class Admins:
         return disabled
 
     def _others(self, user_id: str) -> list[Account]:
-        return [each for each in self.service.accounts.active_admins() if each.id != user_id]
+        return self.service.accounts.active_admins(but=user_id)

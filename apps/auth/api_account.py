@@ -241,7 +241,7 @@ def export() -> Response:
 
 
 @blueprint.delete("/api/users/account")
-@documented({204: None}, (400, 401, 403, 429), json=PasswordAgain)
+@documented({204: None}, (400, 401, 403, 409, 429), json=PasswordAgain)
 def delete() -> tuple[str, int]:
     """Delete the account, its sessions and its tokens."""
     user, shown = doors.owner_with_password(), web.body(PasswordAgain)

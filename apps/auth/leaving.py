@@ -10,7 +10,7 @@ from apps.auth.mail import Mailbox
 from apps.auth.models import Session
 from apps.auth.service import Accounts
 from shared import logs
-from shared.people import User
+from shared.people import ADMIN, User
 
 log = logs.get(__name__)
 
@@ -43,8 +43,11 @@ class Leaving:
         }
 
     def delete(self, user: User, password: str) -> None:
-        """Remove a person: what stays is an id. Raises WrongPassword."""
-        email = self.service.confirm_password(user, password).email
+        """Remove a person: what stays is an id. Raises WrongPassword or LastAdmin."""
+        account = self.service.confirm_password(user, password)
+        if account.role == ADMIN:
+            self.service.step_down(account)
+        email = account.email
         # Once before, so that a crash leaves somebody who can sign in and do it again, and once
         # after, for a session that was begun in between.
         self._clear_away(user.id, email)

@@ -29,6 +29,11 @@ class WrongPassword(Refused):
     field = "password"
 
 
+class LastAdmin(Refused):
+    status = 409
+    message = "Nobody else could look after this installation then; make another admin first"
+
+
 class LinkSpent(Refused):
     message = "This link was used, replaced or has expired; ask for a new one"
     field = "token"

@@ -6,7 +6,14 @@ from datetime import UTC, datetime, timedelta
 from apps.auth import models
 from apps.auth.apitokens import ApiTokens
 from apps.auth.auditing import Audit
-from apps.auth.models import Account, InvalidCredentials, LinkSpent, Session, WrongPassword
+from apps.auth.models import (
+    Account,
+    InvalidCredentials,
+    LastAdmin,
+    LinkSpent,
+    Session,
+    WrongPassword,
+)
 from apps.auth.passwords import Passwords
 from apps.auth.store import Accounts as AccountStore
 from apps.auth.store import Sessions
@@ -196,19 +203,34 @@ class Accounts:
         return account
 
     def set_role(self, user_id: str, role: str) -> Account:
-        """Raises NotFound. Who loses rights is signed out, because tokens tell the role."""
+        """Who loses rights is signed out, because tokens tell the role.
+
+        Raises NotFound, and LastAdmin where nobody would be left who has the rights.
+        """
         before = self.accounts.aggregates.find(user_id)
         if before is None or before.deleted:
             raise NotFound
-        account = self.accounts.aggregates.update(
-            user_id, lambda found: models.with_role(found, role)
-        )
+        account = self._give(user_id, role) if role == ADMIN else self.step_down(before, role)
         if role != ADMIN:  # also where a crash kept the last call from it
             for session in self.sessions.open_of(user_id, _now()):
                 self._revoke(session.id)
         self.audit.by_operator("role.given", user_id, role)
         log.info("role given", user=user_id, role=role)
         return account
+
+    def step_down(self, account: Account, role: str = "user") -> Account:
+        """Take an admin's rights. Raises LastAdmin, also when the last two go in one moment."""
+        is_needed = account.role == ADMIN and account.may_sign_in
+        if is_needed and not self.accounts.active_admins(but=account.id):
+            raise LastAdmin
+        after = self._give(account.id, role)
+        if is_needed and not self.accounts.active_admins():
+            self._give(account.id, ADMIN)
+            raise LastAdmin
+        return after
+
+    def _give(self, user_id: str, role: str) -> Account:
+        return self.accounts.aggregates.update(user_id, lambda found: models.with_role(found, role))
 
     def drop_factor(self, user_id: str) -> Account:
         """For somebody who lost their app and their recovery codes, and has shown who they are."""

@@ -45,10 +45,10 @@ class Accounts:
         except DuplicateKeyError:
             raise EmailInUse from None
 
-    def active_admins(self) -> list[Account]:
-        """Those who have the role and can sign in."""
+    def active_admins(self, but: str = "") -> list[Account]:
+        """Those who have the role and can sign in, `but` for one."""
         admins = map(self.aggregates.load, self.aggregates.collection.find({"role": ADMIN}))
-        return [account for account in admins if account.may_sign_in]
+        return [account for account in admins if account.may_sign_in and account.id != but]
 
     def emails(self, ids: Iterable[str]) -> dict[str, str]:
         """The addresses of these people, as far as they have one."""

@@ -185,6 +185,7 @@ def test_who_loses_the_role_of_an_admin_is_signed_out(world: World) -> None:
     client = world.sign_up()
     key = world.account().id
     world.service.set_role(key, "admin")
+    another_admin(world)
     client.get("/account")
     world.service.set_role(key, "user")
     assert current(client) is None
@@ -197,6 +198,7 @@ def test_taking_the_role_again_ends_what_a_crash_left_open(
     world.sign_up()
     key = world.account().id
     world.service.set_role(key, "admin")
+    another_admin(world)
     client = sign_in(world)
     dies_after_the_write(world, monkeypatch)
     with pytest.raises(Crash):
@@ -221,6 +223,11 @@ def test_a_disabled_account_is_out_everywhere_until_it_is_enabled(world: World) 
     assert errors_of(answer) == [(None, "Invalid credentials")]
     world.service.set_disabled(key, disabled=False)
     sign_in(world)
+
+
+def another_admin(world: World) -> None:
+    world.sign_up("bob@example.com")
+    world.service.set_role(world.account("bob@example.com").id, "admin")
 
 
 # --- taking data along, and leaving ---------------------------------------------------------------

@@ -12,13 +12,15 @@ from flask.testing import FlaskClient
 from apps.auth import auditing
 from apps.auth.admin import LogIn
 from apps.auth.auditing import KINDS, Search
-from apps.auth.models import Account, disable
+from apps.auth.models import Account, LastAdmin, disable
 from shared.auditlog import Entry, entry, public
 from shared.events import AuditRecorded
 from shared.identity import require_admin
 from shared.web import validate
 from tests.auth.conftest import PASSWORD, World, current, post, token_of
+from ticketing.cli import main
 
+Capture = pytest.CaptureFixture[str]
 ROOT, ADA, BOB = "root@example.com", "ada@example.com", "bob@example.com"
 FORM = {"reason": "Sells forgeries", "confirm": "yes", "idempotencyKey": "k" * 20}
 UNKNOWN = "0" * 24
@@ -204,8 +206,47 @@ def test_two_admins_cannot_shut_each_other_out_in_one_moment(
 
     monkeypatch.setattr(type(admins), "_others", meanwhile)
     answer = root.post(path(bob), data=form(bob))
-    assert (answer.status_code, "look after this installation" in answer.text) == (400, True)
+    assert (answer.status_code, "look after this installation" in answer.text) == (409, True)
     assert [each.id for each in world.service.accounts.active_admins()] == [bob.id]
+
+
+def test_the_last_admin_can_not_leave(world: World, root: FlaskClient) -> None:
+    by_page = root.post("/account/delete", data={"password": PASSWORD})
+    by_api = root.delete("/api/users/account", json={"password": PASSWORD})
+    for answer in (by_page, by_api):
+        assert (answer.status_code, "make another admin first" in answer.text) == (409, True)
+    with pytest.raises(LastAdmin):
+        world.service.set_role(world.account(ROOT).id, "user")
+    assert current(root) is not None
+    assert world.account(ROOT).role == "admin"
+
+
+def test_the_command_takes_no_role_from_the_last_admin(
+    world: World, root: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr("apps.auth.processes.operator", lambda: world.service)
+    monkeypatch.setattr("sys.argv", ["ticketing", "accounts", "revoke-admin", ROOT])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "make another admin first" in capsys.readouterr().err
+    assert current(root) is not None
+
+
+def test_an_admin_can_leave_when_there_is_another(world: World, root: FlaskClient) -> None:
+    world.sign_up(BOB)
+    world.service.set_role(world.account(BOB).id, "admin")
+    assert root.post("/account/delete", data={"password": PASSWORD}).status_code == 303
+    assert [each.email for each in world.service.accounts.active_admins()] == [BOB]
+
+
+def test_a_disabled_admin_can_lose_the_role(world: World, root: FlaskClient) -> None:
+    del root
+    world.sign_up(BOB)
+    bob = world.account(BOB).id
+    world.service.set_role(bob, "admin")
+    world.service.set_disabled(bob, disabled=True)
+    assert world.service.set_role(bob, "user").role == "user"
 
 
 # --- the audit log --------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from threading import Barrier, Thread
 from typing import Any, TypeVar
 
 from apps.auth.apitokens import MOST
+from apps.auth.models import LastAdmin
 
 from .conftest import PASSWORD, World, post
 
@@ -66,3 +67,21 @@ def test_many_requests_for_tokens_make_no_more_than_are_allowed(real: World) -> 
     gone = real.client().delete(f"/api/users/tokens/{listed[7]['id']}", headers=headers)
     assert gone.status_code == 204
     assert sorted(at_once(grant, 3)) == [201, 400, 400]
+
+
+def test_of_admins_who_all_go_in_one_moment_one_stays(real: World) -> None:
+    emails = [f"root{number}@example.com" for number in range(5)]
+    for email in emails:
+        real.sign_up(email)
+        real.service.set_role(real.account(email).id, "admin")
+
+    def go(number: int) -> bool:
+        try:
+            real.service.set_role(real.account(emails[number]).id, "user")
+        except LastAdmin:
+            return False
+        return True
+
+    stayed = at_once(go, len(emails)).count(False)
+    left = real.service.accounts.active_admins()
+    assert len(left) == stayed >= 1
