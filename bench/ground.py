@@ -15,6 +15,7 @@ from bench.load import request
 from bench.people import Person
 from dev.cli import environment
 from dev.stack import Stack
+from dev.stack.probes import Check, probe
 from shared import mongo
 from shared.config import MongoSettings
 from shared.mongo import Store
@@ -28,6 +29,7 @@ PEOPLE = 200
 AT_ONCE = 16  # requests while something is prepared
 HOLD_SECONDS = 7_200  # no reservation ends while anything is measured
 PREPARING_SECONDS = 120.0
+READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,15 @@ class Effort:
     rounds: int
     sustained: float  # seconds of whole purchases
     rest: float  # seconds that what follows from a load may take at the most
+    many: int  # tickets of the long list
+    tickets: tuple[int, ...]  # amounts at which growth is looked at
+    orders: tuple[int, ...]
 
 
-QUICK = Effort(seconds=2, rounds=1, sustained=10, rest=15)
-FULL = Effort(seconds=5, rounds=3, sustained=60, rest=60)
+QUICK = Effort(2, 1, sustained=10, rest=10, many=10_000, tickets=(), orders=())
+FULL = Effort(5, 3, sustained=60, rest=30, many=100_000,
+              tickets=(1_000, 10_000, 25_000, 50_000, 100_000),
+              orders=(100, 1_000, 10_000, 90_000))  # fmt: skip
 
 
 @dataclass
@@ -53,6 +60,10 @@ class Ground:
 
     def port(self, part: str) -> int:
         return self.stack.parts[part].port
+
+    def restart(self, part: str) -> None:
+        """Start a process again, so that it knows nothing but what is in its database."""
+        self.stack.restart(part)
 
     @cached_property
     def stores(self) -> dict[str, Store]:
@@ -114,9 +125,19 @@ def offer(title: str, quantity: int) -> dict[str, Any]:
             "venue": "Chamber Hall, Riverside", "startsAt": "2099-05-01T19:00:00Z"}  # fmt: skip
 
 
+def wait_until_ready(ops_port: int) -> None:
+    """Wait until the process behind a port for health says that it is ready."""
+    deadline = time.monotonic() + READY_SECONDS
+    while reason := asyncio.run(probe(Check("http", ops_port, "/readyz"))):
+        if time.monotonic() > deadline:
+            raise TimeoutError(reason)
+        time.sleep(0.1)
+
+
 @contextmanager
 def started(folder: Path, effort: Effort, database: str = "") -> Generator[Ground]:
     """A stack of its own, in an empty folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     env = {"RATE_LIMITS": "0", "VERIFY_EMAIL": "0", "SEED": "0", "LOG_LEVEL": "warning"}
     env |= {"HOLD_SECONDS": str(HOLD_SECONDS)}
     env |= {"MONGOD": database} if database else {}

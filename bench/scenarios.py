@@ -25,6 +25,7 @@ class Scenario:
     part: str
     load: Callable[[Ground], Load]
     writes: Writes | None = None
+    workers: int = 1  # of the web process; who runs more starts them
 
     def run(self, ground: Ground) -> Result:
         load = self.load(ground)
@@ -55,7 +56,7 @@ class Scenario:
         if self.writes:
             yield bare_writes(ground, self.writes)
         else:
-            with bare_route(ground, self.part, load) as measure:
+            with bare_route(ground, self.part, load, self.workers) as measure:
                 yield measure
 
 

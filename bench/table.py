@@ -24,3 +24,9 @@ def _costs(result: dict[str, Any]) -> str:
     cpu = sorted(result["cpu_ms"].items(), key=lambda entry: -entry[1])[:4]
     used = ", ".join(f"{name} {spent:.2f}" for name, spent in cpu if spent >= 0.01)
     return f"operations: {operations or 'none'}; CPU ms: {used}"
+
+
+def series(found: dict[str, Any]) -> str:
+    """One kind of request at several amounts of data, for the terminal."""
+    points = (f"{p['amount']:,}: {p['rate']:,.0f}/s p95 {p['p95']:.0f}" for p in found["points"])
+    return f"{found['name']:12} by {found['unit']}: {'; '.join(points)}"

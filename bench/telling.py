@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench import usage
@@ -37,8 +37,7 @@ class Telling:
         spent = usage.now(ground.stack, ground.stores).since(before)
         committed = ground.audit.history.bus.run(_commits(ground, since))
         told = _sample(committed, arrivals.seen, seconds, statuses)
-        notes = {"orders_per_second": round(len(statuses) / seconds, 1),
-                 "looked_for": len(arrivals.seen)}  # fmt: skip
+        notes = {"looked_for": len(arrivals.seen)}
         cost = usage.cost(ground.stack, [spent])
         return Result(self.name, self.about, [Round(told)], cost, notes=notes)
 
@@ -47,7 +46,8 @@ def _sample(
     committed: dict[str, float], seen: dict[str, float], seconds: float, statuses: list[int]
 ) -> Sample:
     times = [(at - committed[order]) * 1000 for order, at in seen.items()]
-    return sample(times, seconds, sum(status != 201 for status in statuses))
+    errors = sum(status != 201 for status in statuses)
+    return replace(sample(times, seconds, errors), requests=len(statuses))
 
 
 class _Arrivals:
