@@ -7,10 +7,10 @@ if TYPE_CHECKING:
 
     from apps.auth.config import Settings
     from apps.auth.services import Services
-    from shared.identity import Identity
+    from apps.auth.tokens import Doorkeeper
 
 
-def create_app(settings: "Settings", services: "Services", person: "Identity") -> "Flask":
+def create_app(settings: "Settings", services: "Services", person: "Doorkeeper") -> "Flask":
     # Imported here, because a worker has no use for the web and saves its memory.
     from pathlib import Path
 
@@ -27,10 +27,13 @@ def create_app(settings: "Settings", services: "Services", person: "Identity") -
     )
     from shared import openapi, web
     from shared.limits import Limits
+    from shared.web.ready import forget_after_changes
 
     app = web.create(__name__, "/account", settings, person)
     app.extensions["settings"] = settings
     app.extensions["services"] = services
+    app.extensions["lately"] = person.lately
+    forget_after_changes(app, person.lately)
     app.extensions["limits"] = Limits(settings.redis_url, enabled=settings.rate_limits)
     app.before_request(doors.refuse_programs)
     for door in (api, api_account, views, views_account, views_letters, views_safety):

@@ -6,6 +6,7 @@ from werkzeug.wrappers import Response
 from apps.auth.config import Settings
 from apps.auth.service import Accounts
 from shared.identity import cookie_name, who
+from shared.ready import Ready
 from shared.revocations import LIFETIME
 
 
@@ -30,7 +31,12 @@ def take_back(response: Response) -> None:
 def renew(response: Response, service: Accounts) -> None:
     """Replace a cookie that is in use by a fresh one, long before it ends."""
     user = who()
-    if user and g.get("by_cookie") and (token := service.renewed(user)):
+    if not (user and g.get("by_cookie")):
+        return
+    lately: Ready[tuple[str | None]] = current_app.extensions["lately"]
+    shown = ("renewed", user.session_id, user.issued_at)
+    (token,) = lately.get(shown, lambda: (service.renewed(user),))
+    if token:
         hand_out(response, token)
 
 

@@ -21,8 +21,10 @@ from shared.errors import Unavailable
 from shared.identity import AUDIENCE, ISSUER, Identity
 from shared.mongo import is_temporary
 from shared.people import User
+from shared.ready import Ready
 from shared.revocations import LIFETIME, Revocations
 
+SEEN = 0.4  # seconds for which an answer of the sessions is good; nothing counts after twice that
 PURPOSE = b"ticketing auth: Ed25519 key that signs tokens, 1"
 
 
@@ -76,19 +78,27 @@ class Signer:
 class Doorkeeper(Identity):
     """Auth's own way to know somebody: it asks the sessions themselves.
 
-    The other services learn of a sign-out within a second; here it counts from its answer on.
+    The other services learn of a sign-out within a second, and so do other processes of auth. In
+    this one it counts from its answer on.
     """
 
-    def __init__(self, signer: Signer, is_open: Callable[[str, datetime], bool]) -> None:
+    def __init__(
+        self, signer: Signer, is_open: Callable[[str, datetime], bool], seen: float = SEEN
+    ) -> None:
         super().__init__(signer, Revocations())
         self._is_open = is_open
+        self.lately: Ready[Any] = Ready(seen)
 
     def user(self, token: str) -> User | None:
         user = super().user(token)
         if user is None:
             return None
+
+        def ask() -> bool:
+            return self._is_open(user.session_id, datetime.now(UTC))
+
         try:
-            return user if self._is_open(user.session_id, datetime.now(UTC)) else None
+            return user if self.lately.get(("open", user.session_id), ask) else None
         except PyMongoError as error:
             if is_temporary(error):
                 raise Unavailable from error

@@ -15,7 +15,8 @@ from apps.tickets.views_form import KEPT_OPEN, conflict, edit_form, values_of
 from shared import web
 from shared.errors import FieldError, InvalidInput, PreconditionFailed
 from shared.identity import require_user
-from shared.web.ready import Ready, wants_latest
+from shared.ready import Ready
+from shared.web.ready import wants_latest
 
 blueprint = Blueprint("views", __name__, template_folder="templates")
 

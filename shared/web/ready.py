@@ -6,24 +6,20 @@ what is read for them. That holds with any number of processes, on any number of
 when events are late.
 """
 
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flask import Response, request
+from flask import Flask, Response, request
+
+from shared.ready import Ready
+from shared.web.refusals import SAFE_METHODS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-T = TypeVar("T")
-
-LIFETIME = 1.0  # seconds from the beginning of its making, after which something is made anew
-GRACE = 1.0  # seconds more in which it is still given out while somebody makes it anew
+LIFETIME = 1.0  # seconds; nothing is given out after twice that
 MARK = "fresh"
-MARKED = 5  # seconds for which a mark lasts: longer than anything is kept
-MOST = 200  # things that are kept in a process; a page of the list takes about 20 KB
+MARKED = 5  # seconds for which a mark lasts: longer than anything is given out
 
 _SHARED = "ticketing.same_for_everyone"
 # Who sends one of these asks for something else than everyone, or for the latest.
@@ -37,63 +33,6 @@ _OWN_WISHES = (
 )
 
 
-class _Made(Generic[T]):
-    def __init__(self, what: T, since: float) -> None:
-        self.what, self.until, self.dies = what, since + LIFETIME, since + LIFETIME + GRACE
-
-
-class Ready(Generic[T]):
-    """Things that were made lately, by key."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._made: OrderedDict[Hashable, _Made[T]] = OrderedDict()
-        self._lock = threading.Lock()
-        self._changes = 0
-
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What was made lately, else what is made now."""
-        found = self.find(key)
-        if found is not None:
-            return found
-        begun = self.begin()
-        made = make()
-        self.keep(key, made, begun)
-        return made
-
-    def find(self, key: Hashable) -> T | None:
-        """What was made lately; None sends one caller to make it anew, others still get it."""
-        now = self._now()
-        with self._lock:
-            found = self._made.get(key)
-            if found is None or now >= found.dies:
-                return None
-            if now >= found.until:
-                found.until = found.dies
-                return None
-            return found.what
-
-    def begin(self) -> tuple[int, float]:
-        """To be called before something is read that is to be kept."""
-        return self._changes, self._now()
-
-    def keep(self, key: Hashable, what: T, begun: tuple[int, float]) -> None:
-        changes, since = begun
-        with self._lock:
-            if changes != self._changes:  # what was read may be from before the change
-                return
-            self._made[key] = _Made(what, since)
-            self._made.move_to_end(key)
-            if len(self._made) > MOST:
-                self._made.popitem(last=False)
-
-    def forget(self) -> None:
-        """Something was changed: nothing that was read before is given out any more."""
-        with self._lock:
-            self._changes += 1
-            self._made.clear()
-
-
 class _Answer(NamedTuple):
     status: str
     headers: list[tuple[str, str]]
@@ -105,15 +44,15 @@ class ReadyAnswers:
 
     def __init__(self, app: "WSGIApplication", *, secure: bool) -> None:
         self._app = app
-        self._answers: Ready[_Answer] = Ready()
-        self.parts: Ready[Any] = Ready()
+        self._answers: Ready[_Answer] = Ready(LIFETIME)
+        self.parts: Ready[Any] = Ready(LIFETIME)
         cookie = f"{MARK}=1; Max-Age={MARKED}; Path=/; HttpOnly; SameSite=Lax"
         self._mark = ("Set-Cookie", cookie + ("; Secure" if secure else ""))
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS"):
+        if environ["REQUEST_METHOD"] not in SAFE_METHODS:
             return self._change(environ, start_response)
         if environ["REQUEST_METHOD"] != "GET" or wants_latest(environ):
             return self._app(environ, start_response)
@@ -156,6 +95,16 @@ class ReadyAnswers:
         finally:
             self._answers.forget()
             self.parts.forget()
+
+
+def forget_after_changes(app: Flask, ready: Ready[Any]) -> None:
+    """Give out nothing that was read before a change made in this process."""
+
+    def forget(_error: BaseException | None) -> None:
+        if request.method not in SAFE_METHODS:
+            ready.forget()
+
+    app.teardown_request(forget)
 
 
 def wants_latest(environ: "WSGIEnvironment") -> bool:

@@ -128,9 +128,12 @@ def some_settings(**changes: object) -> Settings:
 
 
 def builder(databases: Any) -> Callable[..., World]:
-    """Makes the service with some settings changed, and hashes of so many passes."""
+    """Makes the service with some settings changed, and hashes of so many passes.
 
-    def make(passes: int = 1, patience: float = 0.05, **changes: object) -> World:
+    For `seen` seconds it does not ask again whether a session is open.
+    """
+
+    def make(passes: int = 1, patience: float = 0.05, seen: float = 0, **changes: object) -> World:
         settings = some_settings(**changes)
         hasher = CountingHasher(time_cost=passes, memory_cost=8, parallelism=1)
         store = databases["auth"]
@@ -149,7 +152,7 @@ def builder(databases: Any) -> Callable[..., World]:
         def is_open(key: str, now: datetime) -> bool:
             return sessions.is_open(key, now) or tokens.is_open(key, now)
 
-        app = create_app(settings, services, Doorkeeper(signer, is_open))
+        app = create_app(settings, services, Doorkeeper(signer, is_open, seen))
         return World(app, services, settings, hasher, databases)
 
     return make

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from apps.auth.tokens import SEEN
+
 from .conftest import PASSWORD, World, current, errors_of, post, token_of
 
 
@@ -244,6 +246,28 @@ def test_a_cookie_is_worthless_after_sign_out(world: World) -> None:
     thief.set_cookie("session", stolen)
     assert current(thief) is None
     assert current(world.client(), Authorization=f"Bearer {stolen}") is None
+
+
+def test_who_is_known_for_a_moment_is_out_with_the_answer_to_a_sign_out(
+    build: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = build(seen=3600)
+    client = world.sign_up()
+    stolen = token_of(client)
+    thief = world.client()
+    thief.set_cookie("session", stolen)
+    assert current(thief) is not None
+    with monkeypatch.context() as patch:  # asked of the database once, and then no more
+        patch.setattr(world.service.sessions, "is_open", None)
+        patch.setattr(world.service.accounts, "aggregates", None)
+        assert current(thief) is not None
+    post(client, "signout")
+    assert current(thief) is None
+
+
+def test_what_is_known_for_a_moment_is_soon_asked_again() -> None:
+    """Another process of auth is told nothing, and a sign-out counts within a second."""
+    assert 2 * SEEN < 1
 
 
 def test_signing_out_announces_the_session_and_leaves_the_others(world: World) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.web.ready import GRACE, LIFETIME, MARKED, MOST, Ready
+from shared.ready import MOST, Ready
+from shared.web.ready import LIFETIME, MARKED
 
 
 @dataclass
@@ -38,7 +39,7 @@ def watch() -> Watch:
 
 @pytest.fixture
 def ready(watch: Watch) -> Ready[int]:
-    return Ready(watch)
+    return Ready(LIFETIME, watch)
 
 
 def test_a_thing_is_kept_for_its_lifetime(ready: Ready[int], watch: Watch) -> None:
@@ -58,7 +59,7 @@ def test_one_makes_it_anew_while_the_others_get_the_old_one(
     watch.at += LIFETIME
     assert ready.find("soup") is None  # this one goes to make it
     assert ready.find("soup") == 1
-    watch.at += GRACE
+    watch.at += LIFETIME
     assert ready.find("soup") is None
 
 
