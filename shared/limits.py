@@ -3,7 +3,6 @@
 import hashlib
 import time
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from flask import request
@@ -15,11 +14,11 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from shared import logs
+from shared.addresses import network
 from shared.errors import TooMany
 
 log = logs.get(__name__)
 
-IPV6_HOME = 64  # bits of an IPv6 address that belong to one household or company
 LOOK_AGAIN = 5.0  # seconds after which Redis is asked again that did not answer
 
 # Redis that is away is noticed at once: the count goes on in memory.
@@ -105,11 +104,5 @@ def _key(rule: Rule, who: tuple[str, ...]) -> str:
 
 
 def client() -> str:
-    """Who asks, signed in or not: an IPv4 address, or the whole network of one IPv6 customer."""
-    try:
-        address = ip_address(request.remote_addr or "")
-    except ValueError:
-        return "unknown"
-    if isinstance(address, IPv6Address) and not address.ipv4_mapped:
-        return str(IPv6Address(int(address) >> (128 - IPV6_HOME) << (128 - IPV6_HOME)))
-    return str(address)
+    """Who asks, signed in or not."""
+    return network(request.remote_addr or "")

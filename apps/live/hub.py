@@ -1,11 +1,12 @@
 """Who listens to what. Everything here runs on the event loop of the web server."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from apps.live.topics import Key
-from shared.errors import Unavailable
+from shared.errors import TooMany, Unavailable
 from shared.people import User
 
 INTERVAL = 0.5  # seconds between two events of one topic
@@ -16,15 +17,35 @@ class TooManyStreams(Unavailable):
     retry_after = 30
 
 
+class TooManyOfOne(TooMany):
+    message = "You have too many pages open; this one looks by itself now and then"
+    retry_after = 30
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How many open pages one person, and one network address, may have."""
+
+    person: int
+    address: int
+
+
 @dataclass(eq=False)
 class Stream:
     """One open page. It keeps no more than which topics changed, however slowly it is read."""
 
     keys: tuple[Key, ...]
     user: User | None = None
+    address: str = ""  # empty where no gateway told it
     over: bool = False
     _news: dict[str, int] = field(default_factory=dict[str, int])
     _awake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def owners(self) -> list[tuple[str, str]]:
+        """Of whose share it is a part."""
+        owners = [("person", self.user.id if self.user else ""), ("address", self.address)]
+        return [owner for owner in owners if owner[1]]
 
     def tell(self, topic: str, count: int) -> None:
         self._news[topic] = count
@@ -81,8 +102,9 @@ class Topic:
 
 
 class Hub:
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, shares: Shares | None = None) -> None:
+        self._most, self._shares = most, shares
+        self._held: Counter[tuple[str, str]] = Counter()
         self._streams: set[Stream] = set()
         self._topics: dict[Key, Topic] = {}
         self._closed = False
@@ -90,21 +112,37 @@ class Hub:
     def __len__(self) -> int:
         return len(self._streams)
 
-    def open(self, keys: Iterable[Key], user: User | None) -> Stream:
-        """A new page. Raises Unavailable when there are too many, or this process is to end."""
+    def open(self, keys: Iterable[Key], user: User | None, address: str = "") -> Stream:
+        """A new page. Raises Unavailable when there are too many, or this process is to end;
+        TooManyOfOne when somebody has their share."""
         if self._closed:
             raise Unavailable
         if len(self._streams) >= self._most:
             raise TooManyStreams
-        stream = Stream(tuple(keys), user)
+        stream = Stream(tuple(keys), user, address)
+        self._require_share(stream)
+        self._held.update(stream.owners)
         self._streams.add(stream)
         for key in stream.keys:
             self._topics.setdefault(key, Topic(key.topic)).streams.add(stream)
         return stream
 
+    def _require_share(self, stream: Stream) -> None:
+        if self._shares is None:
+            return
+        for owner in stream.owners:
+            if self._held[owner] >= getattr(self._shares, owner[0]):
+                raise TooManyOfOne
+
     def leave(self, stream: Stream) -> None:
         """The page is gone, and with the last page of a topic, the topic."""
-        self._streams.discard(stream)
+        if stream not in self._streams:
+            return
+        self._streams.remove(stream)
+        for owner in stream.owners:
+            self._held[owner] -= 1
+            if not self._held[owner]:
+                del self._held[owner]
         for key in stream.keys:
             topic = self._topics.get(key)
             if topic is None:

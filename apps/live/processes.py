@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from apps.live import create_app
 from apps.live.config import Settings
-from apps.live.hub import Hub
+from apps.live.hub import Hub, Shares
 from apps.live.topics import concerned
 from shared import logs
 from shared.bus import TOLD, Bus
@@ -32,7 +32,8 @@ _streams = Gauge("live_streams", "Pages that are open now")
 def web() -> Starlette:
     settings = load(Settings)
     process = Process("live", settings).start()
-    hub = Hub(settings.most_streams)
+    shares = Shares(settings.most_per_person, settings.most_per_address)
+    hub = Hub(settings.most_streams, shares if settings.rate_limits else None)
     _streams.set_function(lambda: len(hub))
     process.serve_ops({"revocations": process.revocations_known, "web": process.listens})
 

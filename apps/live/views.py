@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from apps.live.streams import HEADERS, EventStream
 from apps.live.topics import asked, is_public, key
+from shared.addresses import network
 from shared.errors import Forbidden, NotSignedIn, Refused, error_body
 from shared.identity import bearer
 from shared.people import User
@@ -21,7 +22,13 @@ async def live(request: Request) -> ASGIApp:
         return Response(headers=HEADERS)
     hub = request.app.state.hub
     keys = [key(topic, user.id if user else None) for topic in topics]
-    return EventStream(hub, hub.open(keys, user))
+    return EventStream(hub, hub.open(keys, user, _address(request)))
+
+
+def _address(request: Request) -> str:
+    """Where the page is. Only the gateway, one hop before us, knows; it writes the last entry."""
+    told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return network(told) if told else ""
 
 
 async def _require_user(request: Request) -> User:

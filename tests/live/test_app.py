@@ -12,11 +12,12 @@ from starlette.applications import Starlette
 
 from apps.live import create_app, streams
 from apps.live.config import Settings
-from apps.live.hub import Hub
+from apps.live.hub import Hub, Shares
+from apps.live.topics import key
 from shared.errors import Unavailable
 from shared.identity import Identity
 from shared.revocations import Revocations
-from tests.identity import identity, sign
+from tests.identity import identity, sign, user
 
 TICKET, ORDER = "ticket:71cce7000000000000000001", "order:0d0e00000000000000000001"
 Message = dict[str, Any]
@@ -181,6 +182,38 @@ def test_one_too_many_is_told_to_come_back(app: Starlette, hub: Hub) -> None:
         assert (refused.status, refused.headers["retry-after"]) == (503, "30")
 
     assert watch(app, TICKET, then=fill).status == 200
+
+
+@pytest.mark.parametrize(
+    ("topic", "headers", "others"),
+    [
+        ("orders", {"x-forwarded-for": "192.0.2.1"}, {"x-forwarded-for": "192.0.2.2"}),
+        (TICKET, {"x-forwarded-for": "192.0.2.1"}, {"x-forwarded-for": "192.0.2.2"}),
+        (TICKET, {"x-forwarded-for": "2001:db8::1"}, {"x-forwarded-for": "2001:db8:0:1::1"}),
+        (TICKET, {"x-forwarded-for": "6.6.6.6, 192.0.2.1"}, {}),
+    ],
+)
+def test_nobody_takes_the_streams_of_everybody(
+    topic: str, headers: dict[str, str], others: dict[str, str]
+) -> None:
+    """Neither one person nor one address; what a client says of its address does not count."""
+    shares = Shares(person=1, address=9) if topic == "orders" else Shares(person=9, address=1)
+    hub = Hub(most=9, shares=shares)
+    app = app_of(hub, identity())
+    mine, theirs = ({"cookie": f"session={sign(who)}"} for who in ("me", "them"))
+
+    async def again(_page: Page) -> None:
+        lie = {"x-forwarded-for": "7.7.7.7, 192.0.2.1"} if "," in headers["x-forwarded-for"] else {}
+        refused = await Page(app).get(topic, **mine, **(headers | lie))
+        assert (refused.status, refused.headers["retry-after"]) == (429, "30")
+        assert len(hub) == 1
+        hub.leave(hub.open([key(topic, "them")], user("them"), others.get("x-forwarded-for", "")))
+
+    assert watch(app, topic, then=again, **mine, **headers).status == 200
+    assert (
+        watch(app, topic, then=nothing, **mine, **headers).status == 200
+    )  # the share is free again
+    assert watch(app, topic, then=nothing, **theirs, **others).status == 200
 
 
 # --- streams --------------------------------------------------------------------------------------
