@@ -7,7 +7,6 @@ from flask import current_app, request
 from apps.auth.inputs import Credentials, NewAccount, SecondStep
 from apps.auth.limits import (
     CODE,
-    LETTER,
     PASSWORD_AGAIN,
     count_letter,
     count_sign_in,
@@ -99,7 +98,7 @@ def count_mail_to(address: str) -> None:
 
 def ask_to_verify(after: str = "/") -> None:
     user = require_user()
-    limits().count(LETTER, user.email)
+    count_mail_to(user.email)
     services().letters.ask_to_verify(user, after)
 
 

@@ -38,10 +38,15 @@ PASSWORD_AGAIN = rule(
     "password-again", "10 per 10 minutes; 30 per day", "Too many attempts; try again later"
 )
 LETTER = rule("letter", "5 per hour", "We have written several times; look into your mailbox")
+# More than one stranger can use up, so that the owner of an address still gets their letter.
+LETTERS_TO_ONE = rule(
+    "letters-to", "20 per hour", "We have written many times; look into your mailbox"
+)
 LETTERS = rule("letters", "30 per hour", "Too many mails asked for; try again later")
 
 
 def count_letter(limits: Limits, address: str) -> None:
-    """Count a mail to an address, whoever asks for it. Raises TooMany."""
+    """Count a mail to an address, by who asks for it and in all. Raises TooMany."""
     limits.count(LETTERS, client())
-    limits.count(LETTER, address)
+    limits.count(LETTER, client(), address)
+    limits.count(LETTERS_TO_ONE, address)

@@ -110,3 +110,34 @@ def test_limits_can_be_off(build: Build) -> None:
 def test_limits_hold_while_redis_is_away(build: Build, closed: str) -> None:
     client = build(rate_limits=True, redis_url=closed).client()
     assert statuses([attempt(client) for _ in range(6)]) == [400] * 5 + [429]
+
+
+def forgotten(client: FlaskClient, ip: str, email: str = "ada@example.com") -> TestResponse:
+    return client.post(
+        "/api/users/password/forgotten", json={"email": email}, headers={"X-Forwarded-For": ip}
+    )
+
+
+def test_a_stranger_can_not_use_up_the_mails_of_an_owner(build: Build) -> None:
+    world = build(rate_limits=True)
+    owner = world.sign_up()
+    stranger = [forgotten(world.client(), "6.6.6.6") for _ in range(8)]
+    assert statuses(stranger) == [202] * 5 + [429] * 3
+    assert len(world.mails()) == 5
+    assert forgotten(owner, "192.0.2.1").status_code == 202
+    assert len(world.mails()) == 1
+
+
+def test_many_strangers_do_not_fill_a_mailbox(build: Build) -> None:
+    world = build(rate_limits=True)
+    world.sign_up()
+    crowd = [forgotten(world.client(), f"6.6.6.{n % 8}") for n in range(40)]
+    assert statuses(crowd).count(202) == len(world.mails()) == 20
+
+
+def test_mails_asked_for_when_signed_in_count_the_same(build: Build) -> None:
+    world = build(rate_limits=True, verify_email=True)
+    client = world.sign_up()
+    asked = [client.post("/api/users/verification") for _ in range(6)]
+    assert statuses(asked) == [202] * 5 + [429]
+    assert forgotten(client, "192.0.2.9").status_code == 202
