@@ -88,8 +88,20 @@ def _write(store: Store, to: Path, service: str) -> tuple[Path, dict[str, Any]]:
     files = _dump(store, draft)
     manifest = {"service": service, "time": now.strftime(TIME), "files": files}
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    for written in (*draft.iterdir(), draft):
+        _to_disk(written)
     draft.rename(final)
+    _to_disk(to)
     return final, files
+
+
+def _to_disk(path: Path) -> None:
+    """A power loss must not leave a finished name on files that are empty."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _dump(store: Store, folder: Path) -> dict[str, Any]:

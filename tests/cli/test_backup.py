@@ -1,5 +1,6 @@
 """Backups: what comes back is what was there, and nothing is deleted by mistake."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,6 +74,30 @@ def test_only_the_owner_can_read_it(uri: str, store: Store, tmp_path: Path):
     made = backup(uri, tmp_path)
     for path in (made, *made.iterdir()):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(
+    uri: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    steps: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def synced(file: int) -> None:
+        steps.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        fsync(file)
+
+    def renamed(*paths: Path) -> None:
+        steps.append("renamed")
+        rename(*paths)
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr("os.rename", renamed)
+    final = backup(uri, tmp_path)
+    before, after = steps[: steps.index("renamed")], steps[steps.index("renamed") + 1 :]
+    files = {path.name for path in final.iterdir()}
+    assert {"manifest.json", "many.bson.gz", "things.bson.gz"} == files == {*before[:-1]}
+    assert before[-1] == f"{final.name}.part"
+    assert after == [tmp_path.name]
 
 
 def test_what_the_database_holds_is_not_deleted_unasked(uri: str, store: Store, tmp_path: Path):
