@@ -209,7 +209,7 @@ def init_app(app: "Flask", settings: Settings, identity: Identity) -> None:
 
 def bearer_token(request: "Request") -> str:
     """The token of a client without cookies; no form or link of another site can send one."""
-    return bearer(request.headers.get("Authorization", ""))
+    return bearer(request.environ.get("HTTP_AUTHORIZATION", ""))
 
 
 def bearer(header: str) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import structlog
+from structlog.typing import EventDict
 
 _traceparent: ContextVar[str] = ContextVar("traceparent", default="")
 
@@ -26,6 +27,7 @@ def configure(service: str, level: str, fmt: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -37,6 +39,12 @@ def configure(service: str, level: str, fmt: str) -> None:
     )
     structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def _add_trace(_logger: object, _method: str, entry: EventDict) -> EventDict:
+    if value := _traceparent.get():
+        entry["trace_id"] = value[3:35]
+    return entry
 
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
@@ -55,8 +63,7 @@ def trace(traceparent: str | None) -> Generator[None, None, None]:
     known = traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else ""
     value = known or current_trace()
     token = _traceparent.set(value)
-    with structlog.contextvars.bound_contextvars(trace_id=value[3:35]):
-        try:
-            yield
-        finally:
-            _traceparent.reset(token)
+    try:
+        yield
+    finally:
+        _traceparent.reset(token)

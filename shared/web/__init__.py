@@ -17,7 +17,7 @@ from shared.web.answers import (
     sign_in_url,
     wants_fragment,
 )
-from shared.web.protection import protect, refuse_beyond_scope, refuse_other_origins
+from shared.web.protection import Protected, refuse_beyond_scope, refuse_other_origins
 from shared.web.reading import (
     MAX_BODY,
     MAX_KEY,
@@ -82,6 +82,8 @@ def create(
     app.url_map.merge_slashes = False
     # One hop, which is the gateway: what a client says of its own address is not taken.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)
+    headers = protective(secure=settings.secure, form_targets=form_targets)
+    app.wsgi_app = Protected(app.wsgi_app, headers)
     Htmx(app)
     identity.init_app(app, settings, person)
     ui.init_app(app, prefix)
@@ -89,14 +91,13 @@ def create(
     app.before_request(refuse_what_is_no_text)
     app.before_request(refuse_other_origins(settings))
     app.before_request(refuse_beyond_scope(scope))
-    app.after_request(protect(protective(secure=settings.secure, form_targets=form_targets)))
     app.teardown_request(_end)
     app.register_error_handler(Exception, translate)
     return app
 
 
 def _begin() -> None:
-    trace = logs.trace(request.headers.get("traceparent"))
+    trace = logs.trace(request.environ.get("HTTP_TRACEPARENT"))
     trace.__enter__()
     g.trace = trace
 

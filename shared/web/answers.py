@@ -6,6 +6,7 @@ from urllib.parse import quote, urlsplit
 from flask import Flask, Response, make_response, redirect, request
 from flask import render_template as render_page
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from itsdangerous import URLSafeTimedSerializer
 from jinja2_fragments.flask import render_block
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -36,17 +37,29 @@ def kept(response: Response) -> Response:
     """
     if request.method == "POST":
         response.headers["Cache-Control"] = "private, no-cache"
+        response.headers["Vary"] = "HX-Request"
     return response
 
 
 class Notices(SecureCookieSessionInterface):
-    """Flask's session, which carries notices to the next page."""
+    """Flask's session, which carries notices to the next page; most requests have none."""
+
+    def __init__(self) -> None:
+        self._signing: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Made once, as every request asks for it."""
+        self._signing = self._signing or super().get_signing_serializer(app)
+        return self._signing
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if not session and not session.modified:
+            return
+        varies = response.headers.getlist("Vary")
         super().save_session(app, session, response)
-        if response.cache_control.private:
-            # A kept page would be lost with the first new cookie, such as that of a sign-in.
-            response.headers["Vary"] = "HX-Request"
+        if not response.cache_control.no_store:
+            # What is kept would be lost with the first new cookie, such as that of a sign-in.
+            response.headers.setlist("Vary", varies)
 
 
 def see_other(url: str) -> BaseResponse:

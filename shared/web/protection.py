@@ -1,13 +1,20 @@
 """What stands between a request and the views: where it comes from, and what its token is for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from flask import Response, request
+from flask import request
 
 from shared import identity
 from shared.config import Settings
 from shared.errors import Forbidden
 from shared.web.refusals import SAFE_METHODS
+
+if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Headers = list[tuple[str, str]]
 
 
 def refuse_other_origins(settings: Settings) -> Callable[[], None]:
@@ -44,12 +51,19 @@ def refuse_beyond_scope(unsafe: str | None) -> Callable[[], None]:
     return check
 
 
-def protect(headers: Mapping[str, str]) -> Callable[[Response], Response]:
-    """Give every answer the headers that it has not set itself."""
+class Protected:
+    """WSGI: gives every answer of an app the headers that it has not set itself."""
 
-    def add(response: Response) -> Response:
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
-        return response
+    def __init__(self, app: "WSGIApplication", headers: Mapping[str, str]) -> None:
+        self._app = app
+        self._headers = [(name.lower(), (name, value)) for name, value in headers.items()]
 
-    return add
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        def start(status: str, headers: Headers, error: "OptExcInfo | None" = None) -> Any:
+            own = {name.lower() for name, _ in headers}
+            more = [header for name, header in self._headers if name not in own]
+            return start_response(status, [*headers, *more], error)
+
+        return self._app(environ, start)

@@ -67,7 +67,7 @@ def _field_errors(error: ValidationError) -> list[FieldError]:
 
 def refuse_what_is_no_text() -> None:
     """Before any view: names and values are UTF-8, where Werkzeug would put in what it likes."""
-    if not _is_text(request.query_string):
+    if request.query_string and not _is_text(request.query_string):
         raise InvalidInput([FieldError("The query must be valid UTF-8")])
     if request.mimetype == FORM and not _is_text(request.get_data()):
         raise InvalidInput([FieldError("The form must be valid UTF-8")])
