@@ -7,7 +7,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install up stop status ticketing test chaos check-deploy lint format clean
+.PHONY: help install up stop status ticketing test chaos check-deploy lint bench bench-quick
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,13 +42,11 @@ lint: $(INSTALLED) ## lint, formatting, types and import rules
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-format: $(INSTALLED) ## format the code
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+bench: $(INSTALLED) ## measure everything and renew docs/performance.md, 15 minutes: make bench DATABASE=/path/mongod
+	@exec $(BIN)/python -m bench --publish --database "$(DATABASE)"
 
-clean: ## remove what was installed and generated; the data folder stays
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+bench-quick: $(INSTALLED) ## measure a little of everything, two minutes
+	@exec $(BIN)/python -m bench --quick --database "$(DATABASE)"
 
 # Runs again only when the lock file or the project file has changed.
 $(INSTALLED): uv.lock pyproject.toml

@@ -2,12 +2,15 @@
 
 import argparse
 import json
+import os
+import platform
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench import growth, table
+from bench import document, growth, table
 from bench.figures import Result
 from bench.ground import FULL, QUICK, Ground, started
 from bench.pages import Pages
@@ -37,7 +40,7 @@ def main() -> None:
     effort = QUICK if given.quick else FULL
     names: list[str] = given.only or [n for n in NAMES if n != GROWTH or not given.quick]
     print(table.HEAD)
-    report: dict[str, Any] = {}
+    report = _head(given.database)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         if not {MANY, GROWTH}.issuperset(names) or GROWTH in names:
             with started(Path(folder) / "1", effort, given.database) as ground:
@@ -49,6 +52,20 @@ def main() -> None:
     print(f"{report['seconds']} s")
     if given.out:
         given.out.write_text(json.dumps(report, indent=1) + "\n")
+    if given.publish:
+        document.publish(report)
+
+
+def _head(database: str) -> dict[str, Any]:
+    """What has to be known of a run to compare it with another one."""
+    machine = {
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 1),
+    }
+    name = Path(database).name if database else document.EMBEDDED
+    return {"database": name, "date": f"{datetime.now(UTC):%d %B %Y}", "machine": machine}
 
 
 def _ordinary(ground: Ground, names: list[str]) -> dict[str, Any]:
@@ -79,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="shorter, within two minutes")
     parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--database", default="", help="program of another MongoDB-speaking server")
+    parser.add_argument("--publish", action="store_true", help="renew docs/performance.md with it")
     parser.add_argument("--out", type=Path, help="file for all figures, as JSON")
     return parser
 
