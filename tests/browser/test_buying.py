@@ -156,6 +156,15 @@ def test_everything_works_by_keyboard(visits: Visits, world: World):
             break
     buyer.page.keyboard.press("Enter")
     buyer.sees_heading("Yours for")
+    buyer.main.get_by_role("button", name="Declined").focus()
+    buyer.page.keyboard.press("Enter")
+    # The form came anew, and the focus is at its beginning instead of the page's.
+    expect(buyer.main.get_by_role("heading", name="Pay by card")).to_be_focused()
+    buyer.page.keyboard.press("Tab")
+    expect(buyer.main.get_by_role("button", name="Pay 20.00 USD")).to_be_focused()
+    buyer.page.keyboard.press("Enter")
+    buyer.sees_heading("Paid. See you there!")
+    expect(buyer.main.get_by_role("heading", name="Paid. See you there!")).to_be_focused()
 
 
 def test_back_from_a_sign_in_leads_to_the_form_that_was_refused(visits: Visits, world: World):

@@ -49,6 +49,7 @@
       if (left === before) continue;
       lastSeen.set(element, left);
       element.textContent = left > 0 ? clock(left) : "time is up";
+      element.classList.add("ticking");
       element.classList.toggle("soon", left <= 60);
       if (before === undefined) continue;
       for (const [mark, text] of announcements) if (left <= mark && before > mark) announce(text);
@@ -226,6 +227,24 @@
 
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.target instanceof HTMLFormElement) setTimeout(() => setBusy(event.target, false));
+  });
+
+  // A part that is replaced takes the focus with it. Who works by keyboard goes on at its heading.
+  let left = null;
+
+  document.addEventListener("htmx:beforeSwap", ({ detail: { target, requestConfig, shouldSwap } }) => {
+    const at = document.activeElement;
+    // A busy button has lost the focus already, as has a part that is not settled yet.
+    const sent = at === document.body && requestConfig.triggeringEvent?.type === "submit";
+    if (shouldSwap && (sent || target.contains(at) || target.contains(left))) left = target;
+  });
+
+  document.addEventListener("htmx:afterSettle", () => {
+    const heading = document.activeElement === document.body && left?.querySelector("h1, h2");
+    left = null;
+    if (!heading) return;
+    heading.tabIndex = -1;
+    heading.focus();
   });
 
   document.addEventListener("htmx:afterSettle", (event) => {
