@@ -58,6 +58,14 @@ def test_a_style_sheet_names_files_that_are_there(client: FlaskClient) -> None:
         assert client.get(f"/things/static/{name}").status_code == 200
 
 
+def test_scripts_are_sent_without_their_remarks(client: FlaskClient) -> None:
+    for name in ("app.js", "live.js", "card.js"):
+        script = client.get(client.get(f"/asset/{name}").text).text
+        source = (ui.STATIC / name).read_text()
+        kept = [line.strip() for line in source.splitlines() if line.strip()[:2] not in ("", "//")]
+        assert script.splitlines() == kept
+
+
 def test_a_first_visit_costs_less_than_60_kilobytes(client: FlaskClient) -> None:
     names = ("app.css", "app.js", "live.js", "htmx-2.0.11.min.js", "htmx-ext-sse-2.2.4.min.js")
     paths = [client.get(f"/asset/{name}").text for name in (*names, "figtree-5.3.0-latin.woff2")]

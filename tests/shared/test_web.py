@@ -554,7 +554,9 @@ def test_static_files_are_kept_for_ever_and_carry_the_protections(client: FlaskC
     answer = client.get(path)
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.headers.getlist("Vary") == ["Accept-Encoding"]  # kept also by who signs in
     assert {name: answer.headers.get(name) for name in SECURITY} == SECURITY
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
     answer.close()
     assert client.get("/things/static/app.css").status_code == 404
     assert client.get("/things/static/../web.py").status_code == 404
