@@ -59,6 +59,7 @@ def test_a_reservation(buyer: FlaskClient, order: Order) -> None:
     assert "Sofa &lt;b&gt;Concert&lt;/b&gt;" in text
     assert "39.00 USD" in text
     assert 'data-countdown="2027-05-01T20:15:00.000Z"' in text
+    assert re.search(r"Yours for</span> <span [^>]+>\d+ minutes, until Sat 1 May 2027, 20:15", text)
     assert f'href="/payments/new?order={order.id}"' in text
     assert f'action="/orders/{order.id}/cancel" method="post"' in text
 
