@@ -75,7 +75,7 @@ def facts() -> Facts:
     facts.orders[ORDER] = Order(ORDER, TERMS, TICKET, ((f"{TICKET}:0", 2),), NOW, False)
     facts.offers[TICKET] = Offer(0, 0, "sue", "Show", 2000, "usd", 2, False)
     facts.payments[ORDER] = Payment(
-        ORDER, PAYMENT, TERMS, "pi_1", "succeeded", 4000, 0, 1, "authorized", None
+        ORDER, PAYMENT, TERMS, "pi_1", "succeeded", 4000, 0, 1, "authorized", None, None
     )
     return facts
 
@@ -160,7 +160,7 @@ def test_two_looks_at_once_may_cross(history: History, facts: Facts) -> None:
 
 
 def test_charged_and_refunded_for_an_order_that_ended(history: History, facts: Facts) -> None:
-    paid = Intent("pi_1", ORDER, "succeeded", 4000, "usd", 4000, 4000, None)
+    paid = Intent("pi_1", ORDER, "succeeded", 4000, "usd", 4000, 4000, False, None)
     facts.intents[ORDER] = [paid]
     assert found(history, facts, TOLD) == set()
     order = facts.orders[ORDER]

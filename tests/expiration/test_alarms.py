@@ -16,7 +16,8 @@ from tests.expiration.conftest import SECRET_KEY, Clockwork, close
 from tests.servers import free_port
 
 MICROSECOND = timedelta(microseconds=1)
-TIME = datetime.now(UTC).replace(microsecond=987_654) + timedelta(minutes=15)
+# Far enough ahead for the tests to begin long after they were read.
+TIME = datetime.now(UTC).replace(microsecond=987_654) + timedelta(days=1)
 ORDER = "0c0e00000000000000000001"
 
 

@@ -305,6 +305,7 @@ def test_events_carry_the_public_state_only() -> None:
         },
         "payment": {"paymentId": PAIR.payment_id, "attempt": 1},
         "refunded": 500,
+        "returned": 0,
     }
 
 
