@@ -142,8 +142,8 @@ class Payment:
     @property
     def refund_failed(self) -> bool:
         """Whether money came back that a buyer was to get, and no admin has said: once more."""
-        known = self.wish.returned if self.wish else 0
-        return self.intent is not None and self.intent.returned > known
+        intent, known = self.intent, self.wish.returned if self.wish else 0
+        return intent is not None and intent.returned > known and intent.refunded < intent.captured
 
     @property
     def attempt(self) -> Attempt | None:

@@ -203,6 +203,18 @@ def test_the_news_of_a_failed_refund_that_comes_first_is_right_too(shop: Shop) -
     assert (shop.orders.order.refunded, shop.orders.order.returned) == (0, AMOUNT)
 
 
+def test_what_failed_and_was_given_back_at_the_dashboard_is_no_worry_any_more(shop: Shop) -> None:
+    sold(shop, "refundFail")
+    refunds.refund(shop.payments, ORDER, wish())
+    shop.exchange()
+    fails_later(shop)
+    shop.emulator.control(refund={"payment_intent": shop.intents()[0]["id"]})
+    shop.webhook(shop.stripe_events("charge.refunded")[0])
+    shop.exchange()
+    payment, order = shop.payment(), shop.orders.order
+    assert (payment.status, payment.refund_failed, order.is_refunded) == ("refunded", False, True)
+
+
 def test_a_refund_that_takes_days_counts_from_its_beginning(shop: Shop) -> None:
     sold(shop, "pendingRefund")
     refunds.refund(shop.payments, ORDER, wish())
