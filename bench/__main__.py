@@ -79,8 +79,9 @@ def _ordinary(ground: Ground, names: list[str]) -> dict[str, Any]:
 
 def _with_much_data(ground: Ground, names: list[str]) -> dict[str, Any]:
     """On a stack of its own: most data are written behind the services' backs."""
-    series = growth.run(ground, ground.effort) if GROWTH in names else []
-    print("\n".join(map(table.series, series)), flush=True)
+    series = growth.run(ground) if GROWTH in names else []
+    for each in series:
+        print(table.series(each), flush=True)
     many = [_shown(growth.long_list(ground))] if MANY in names else []
     return {"growth": series, "many": many}
 

@@ -28,7 +28,7 @@ KEEPERS = ("auth", "tickets", "orders", "payments")
 PEOPLE = 200
 AT_ONCE = 16  # requests while something is prepared
 HOLD_SECONDS = 7_200  # no reservation ends while anything is measured
-PREPARING_SECONDS = 120.0
+PREPARING_SECONDS = 300.0
 READY_SECONDS = 60.0
 
 
@@ -45,9 +45,9 @@ class Effort:
     orders: tuple[int, ...]
 
 
-QUICK = Effort(2, 1, sustained=10, rest=10, many=10_000, tickets=(), orders=())
-FULL = Effort(5, 3, sustained=60, rest=30, many=100_000,
-              tickets=(1_000, 10_000, 25_000, 50_000, 100_000),
+QUICK = Effort(2, 1, sustained=10, rest=10, many=10_000, tickets=(500, 2_000), orders=(100, 1_000))
+FULL = Effort(4, 3, sustained=60, rest=30, many=100_000,
+              tickets=(1_000, 25_000, 50_000, 100_000),
               orders=(100, 1_000, 10_000, 90_000))  # fmt: skip
 
 
@@ -56,10 +56,17 @@ class Ground:
     stack: Stack
     effort: Effort
     audit: Audit
+    more: dict[str, int] = field(default_factory=dict[str, int])  # processes beside the stack's
     _tickets: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     def port(self, part: str) -> int:
         return self.stack.parts[part].port
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Every process that is measured, by its name."""
+        parts = {name: part.pid for name, part in self.stack.parts.items()}
+        return parts | self.more
 
     def restart(self, part: str) -> None:
         """Start a process again, so that it knows nothing but what is in its database."""
@@ -88,7 +95,7 @@ class Ground:
         """Ids of tickets that were put on sale under this name; they are made only once."""
         if name not in self._tickets:
             self._tickets[name] = asyncio.run(self._offer(name, count, quantity))
-            self.rest(PREPARING_SECONDS)
+            self._settle(f"{count} tickets")
         return self._tickets[name]
 
     async def _offer(self, name: str, count: int, quantity: int) -> list[str]:
@@ -104,15 +111,20 @@ class Ground:
         await asyncio.gather(*(send() for _ in range(min(AT_ONCE, count))))
         return ids
 
+    def _settle(self, what: str) -> None:
+        quiet = Quiet(self.audit.databases, self.audit.history.bus)
+        if restless := quiet.wait(PREPARING_SECONDS):
+            raise SystemExit(f"{what} did not settle in {PREPARING_SECONDS:.0f} s: {restless}")
+
     def rest(self, seconds: float | None = None) -> float:
-        """Wait until nothing is under way; returns how long that took, or what was left."""
+        """Wait until nothing is under way, but no longer than this; returns how long that took."""
         begun = time.monotonic()
         Quiet(self.audit.databases, self.audit.history.bus).wait(seconds or self.effort.rest)
         return time.monotonic() - begun
 
     def violations(self) -> list[str]:
         """What the audit finds wrong with everything that was done so far."""
-        restless = Quiet(self.audit.databases, self.audit.history.bus).wait(self.effort.rest * 2)
+        restless = Quiet(self.audit.databases, self.audit.history.bus).wait(PREPARING_SECONDS)
         if restless:
             return [f"not at rest: {restless}"]
         found = self.audit.run(AT_REST).violations

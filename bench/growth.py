@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import fill
 from bench.figures import Result
-from bench.ground import Effort, Ground, wait_until_ready
+from bench.ground import Ground, wait_until_ready
 from bench.load import Load, request
 from bench.scenarios import (
     HOT,
@@ -24,8 +24,9 @@ from bench.scenarios import (
 )
 from dev.stack.state import choose_ports
 
-WARM_SECONDS = 2.0
-MOST_UNITS = 100_000  # that a ticket may have
+WARM_SECONDS = 1.0
+SECONDS = 3.0
+SPARE = 10_000  # units that are left to order, beyond what is ordered already
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,16 @@ class Field:
     series: Sequence[Series]
 
 
-def run(ground: Ground, effort: Effort) -> list[dict[str, Any]]:
+def run(ground: Ground) -> list[dict[str, Any]]:
     """Every series at every amount: for each the rate and the times."""
     found: dict[str, dict[str, Any]] = {}
-    for field, amounts in zip(FIELDS, (effort.tickets, effort.orders), strict=True):
+    for field, amounts in zip(FIELDS, (ground.effort.tickets, ground.effort.orders), strict=True):
         for amount in amounts:
             field.grow(ground, amount)
             for series in field.series:
                 entry = found.setdefault(series.name, _entry(series, field))
-                entry["points"].append({"amount": amount, **_measured(series.load(ground), effort)})
-                ground.rest()
+                entry["points"].append({"amount": amount, **_measured(series.load(ground))})
+            ground.rest()
     return list(found.values())
 
 
@@ -63,9 +64,9 @@ def _entry(series: Series, field: Field) -> dict[str, Any]:
     return {"name": series.name, "about": series.about, "unit": field.unit, "points": []}
 
 
-def _measured(load: Load, effort: Effort) -> dict[str, float]:
+def _measured(load: Load) -> dict[str, float]:
     load.measure(WARM_SECONDS)
-    sample = load.measure(effort.seconds)
+    sample = load.measure(SECONDS)
     times = {name: round(getattr(sample, name), 2) for name in ("p50", "p95", "p99")}
     return {"rate": round(sample.rate, 1), **times, "errors": sample.errors}
 
@@ -87,7 +88,7 @@ def _any_ticket(ground: Ground) -> Load:
 
 
 def _much_ordered(ground: Ground) -> str:
-    return ground.on_sale("much ordered", 1, MOST_UNITS)[0]
+    return ground.on_sale("much ordered", 1, max(ground.effort.orders) + SPARE)[0]
 
 
 def _grow_orders(ground: Ground, amount: int) -> None:
@@ -140,7 +141,7 @@ def with_two(ground: Ground) -> list[Result]:
     found: list[Result] = []
     for scenario in (*READS, ORDERS, HOT, TICKETS):
         with _second(ground, scenario):
-            result = replace(scenario, workers=2).run(ground)
+            result = replace(scenario, workers=2, rounds=1).run(ground)
         found.append(replace(result, name=f"{scenario.name} x2"))
     return found
 
@@ -156,6 +157,8 @@ def _second(ground: Ground, scenario: Scenario) -> Generator[None]:
     with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as second:  # noqa: S603 - our own program
         try:
             wait_until_ready(port)
+            ground.more[f"{scenario.part} 2"] = second.pid
             yield
         finally:
+            ground.more.clear()
             second.terminate()

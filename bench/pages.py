@@ -39,11 +39,11 @@ class Pages:
             without = load.measure(ground.effort.seconds)
             ground.rest()
             with _open(ground.stack.port, f"ticket:{tickets[0]}", PAGES):
-                before = usage.now(ground.stack, ground.stores)
+                before = usage.now(ground.pids, ground.stores)
                 rounds.append(Round(load.measure(ground.effort.seconds), without))
-                spent.append(usage.now(ground.stack, ground.stores).since(before))
-                memory = usage.cost(ground.stack, []).memory
-        cost = replace(usage.cost(ground.stack, spent), memory=memory)
+                spent.append(usage.now(ground.pids, ground.stores).since(before))
+                memory = usage.cost(ground.pids, []).memory
+        cost = replace(usage.cost(ground.pids, spent), memory=memory)
         return Result(self.name, self.about, rounds, cost, "the same rush without any page")
 
 

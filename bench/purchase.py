@@ -99,11 +99,11 @@ class Purchases:
         asyncio.run(Rush(ground.stack.port, tickets).run(people, 1.0))  # opens connections
         ground.rest()
         at_floor = bare_writes(ground, floors.PURCHASE)(ground.effort.seconds)
-        before = usage.now(ground.stack, ground.stores)
+        before = usage.now(ground.pids, ground.stores)
         rush = Rush(ground.stack.port, tickets)
         load = asyncio.run(rush.run(people, ground.effort.sustained))
-        spent = usage.now(ground.stack, ground.stores).since(before)
+        spent = usage.now(ground.pids, ground.stores).since(before)
         notes = {"seconds_until_at_rest": round(ground.rest(), 1), "buyers_at_once": AT_ONCE}
-        cost = usage.cost(ground.stack, [spent])
+        cost = usage.cost(ground.pids, [spent])
         rounds = [Round(load, at_floor)]
         return Result(self.name, self.about, rounds, cost, floors.PURCHASE.about, notes)

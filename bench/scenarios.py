@@ -26,6 +26,7 @@ class Scenario:
     load: Callable[[Ground], Load]
     writes: Writes | None = None
     workers: int = 1  # of the web process; who runs more starts them
+    rounds: int = 0  # none: as many as the whole run makes
 
     def run(self, ground: Ground) -> Result:
         load = self.load(ground)
@@ -34,16 +35,16 @@ class Scenario:
             rounds: list[Round] = []
             spent: list[usage.Usage] = []
             settled: list[float] = []
-            for _ in range(ground.effort.rounds):
+            for _ in range(self.rounds or ground.effort.rounds):
                 if self.writes:
                     ground.rest()
                 at_floor = floor(ground.effort.seconds)
-                before = usage.now(ground.stack, ground.stores)
+                before = usage.now(ground.pids, ground.stores)
                 rounds.append(Round(load.measure(ground.effort.seconds), at_floor))
-                spent.append(usage.now(ground.stack, ground.stores).since(before))
+                spent.append(usage.now(ground.pids, ground.stores).since(before))
                 if self.writes:
                     settled.append(ground.rest())
-        cost = usage.cost(ground.stack, spent)
+        cost = usage.cost(ground.pids, spent)
         notes = {"seconds_until_at_rest": [round(each, 1) for each in settled]} if settled else {}
         return Result(self.name, self.about, rounds, cost, self._floor_about, notes)
 

@@ -30,15 +30,15 @@ class Telling:
         load = different_orders(ground)
         ground.rest()
         since = time.time()
-        before = usage.now(ground.stack, ground.stores)
+        before = usage.now(ground.pids, ground.stores)
         seconds = ground.effort.seconds * 2
         arrivals = _Arrivals(ground.stores["payments"]["payments"])
         statuses = asyncio.run(_order(load.port, load.requests, seconds, arrivals))
-        spent = usage.now(ground.stack, ground.stores).since(before)
+        spent = usage.now(ground.pids, ground.stores).since(before)
         committed = ground.audit.history.bus.run(_commits(ground, since))
         told = _sample(committed, arrivals.seen, seconds, statuses)
         notes = {"looked_for": len(arrivals.seen)}
-        cost = usage.cost(ground.stack, [spent])
+        cost = usage.cost(ground.pids, [spent])
         return Result(self.name, self.about, [Round(told)], cost, notes=notes)
 
 

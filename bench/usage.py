@@ -7,7 +7,6 @@ from typing import cast
 import psutil
 
 from bench.figures import Cost, added
-from dev.stack import Stack
 from shared.mongo import Store
 
 _COUNTED = ("insert", "query", "update", "delete", "getmore")
@@ -24,17 +23,16 @@ class Usage:
         return Usage(_minus(self.cpu, before.cpu), _minus(self.operations, before.operations))
 
 
-def now(stack: Stack, stores: Mapping[str, Store]) -> Usage:
-    cpu = {name: sum(map(_seconds, _tree(part.pid))) for name, part in stack.parts.items()}
+def now(pids: Mapping[str, int], stores: Mapping[str, Store]) -> Usage:
+    cpu = {name: sum(map(_seconds, _tree(pid))) for name, pid in pids.items()}
     return Usage(cpu, {name: _operations(store) for name, store in stores.items()})
 
 
-def cost(stack: Stack, spent: list[Usage]) -> Cost:
+def cost(pids: Mapping[str, int], spent: list[Usage]) -> Cost:
     """What several stretches took together, and the memory that each process has now."""
-    names = stack.parts
-    cpu = {name: sum(each.cpu.get(name, 0.0) for each in spent) for name in names}
+    cpu = {name: sum(each.cpu.get(name, 0.0) for each in spent) for name in pids}
     operations = added(each.operations for each in spent)
-    return Cost(cpu, {name: memory(part.pid) for name, part in names.items()}, operations)
+    return Cost(cpu, {name: memory(pid) for name, pid in pids.items()}, operations)
 
 
 def memory(pid: int) -> int:
