@@ -1,6 +1,6 @@
 """Auth: accounts, sessions, and the only key that signs who somebody is."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from apps.auth.tokens import Doorkeeper
 
 
-def create_app(settings: "Settings", services: "Services", person: "Doorkeeper") -> "Flask":
+LATELY = 2.0  # seconds for which nobody looks again whether a cookie needs to be renewed
+
+
+def create_app(
+    settings: "Settings", services: "Services", person: "Doorkeeper", lately: float = LATELY
+) -> "Flask":
     # Imported here, because a worker has no use for the web and saves its memory.
     from pathlib import Path
 
@@ -27,13 +32,14 @@ def create_app(settings: "Settings", services: "Services", person: "Doorkeeper")
     )
     from shared import openapi, web
     from shared.limits import Limits
+    from shared.ready import Ready
     from shared.web.ready import forget_after_changes
 
     app = web.create(__name__, "/account", settings, person)
     app.extensions["settings"] = settings
     app.extensions["services"] = services
-    app.extensions["lately"] = person.lately
-    forget_after_changes(app, person.lately)
+    app.extensions["lately"] = looked = Ready[Any](lately)
+    forget_after_changes(app, looked)
     app.extensions["limits"] = Limits(settings.redis_url, enabled=settings.rate_limits)
     app.before_request(doors.refuse_programs)
     for door in (api, api_account, views, views_account, views_letters, views_safety):

@@ -89,13 +89,21 @@ def _stores() -> _Stores:
 
 def web() -> "Flask":
     from apps.auth.services import assemble
-    from apps.auth.tokens import Doorkeeper
+    from apps.auth.tokens import Doorkeeper, Overheard
+    from shared.revocations import Revocations
 
-    stores = _stores().ensure_indexes()
-    services = assemble(stores.settings, stores.service, stores.mailbox)
-    stores.process.serve_ops({"web": stores.process.listens})
-    person = Doorkeeper(services.accounts.signer, stores.is_open)
-    return create_app(stores.settings, services, person)
+    settings = load(Settings)
+    process = Process("auth", settings).start()
+    revocations = Revocations().follow(process.bus)
+    stores = _Stores(process, settings, Overheard(process.bus, revocations)).ensure_indexes()
+    services = assemble(settings, stores.service, stores.mailbox)
+    process.serve_ops({"web": process.listens})
+
+    def up_to_date() -> bool:
+        return revocations.complete and process.bus.connected
+
+    person = Doorkeeper(services.accounts.signer, stores.is_open, revocations, up_to_date)
+    return create_app(settings, services, person)
 
 
 def operator() -> "Accounts":

@@ -13,18 +13,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from flask import request
 from pymongo.errors import PyMongoError
 
 from apps.auth.apitokens import ApiToken
 from apps.auth.models import Account, Session
+from shared.bus import Bus
 from shared.errors import Unavailable
+from shared.events import SessionRevoked
 from shared.identity import AUDIENCE, ISSUER, Identity
-from shared.mongo import is_temporary
+from shared.mongo import Document, Documents, is_temporary
 from shared.people import User
-from shared.ready import Ready
+from shared.relay import Relay
 from shared.revocations import LIFETIME, Revocations
+from shared.web.refusals import SAFE_METHODS
 
-SEEN = 0.4  # seconds for which an answer of the sessions is good; nothing counts after twice that
 PURPOSE = b"ticketing auth: Ed25519 key that signs tokens, 1"
 
 
@@ -76,33 +79,49 @@ class Signer:
 
 
 class Doorkeeper(Identity):
-    """Auth's own way to know somebody: it asks the sessions themselves.
+    """Auth's own way to know somebody. What changes something asks the sessions themselves.
 
-    The other services learn of a sign-out within a second, and so do other processes of auth. In
-    this one it counts from its answer on.
+    What only looks relies on the revocations in the stream, as every other service does, where
+    they are up to date; those of this process count from their answer on. API tokens live for
+    longer than the stream tells of, so they are always asked for.
     """
 
     def __init__(
-        self, signer: Signer, is_open: Callable[[str, datetime], bool], seen: float = SEEN
+        self,
+        signer: Signer,
+        is_open: Callable[[str, datetime], bool],
+        revocations: Revocations,
+        up_to_date: Callable[[], bool],
     ) -> None:
-        super().__init__(signer, Revocations())
-        self._is_open = is_open
-        self.lately: Ready[Any] = Ready(seen)
+        super().__init__(signer, revocations)
+        self._is_open, self._up_to_date = is_open, up_to_date
 
     def user(self, token: str) -> User | None:
         user = super().user(token)
-        if user is None:
-            return None
-
-        def ask() -> bool:
-            return self._is_open(user.session_id, datetime.now(UTC))
-
+        if user is None or (self._only_looks(user) and self._up_to_date()):
+            return user
         try:
-            return user if self.lately.get(("open", user.session_id), ask) else None
+            return user if self._is_open(user.session_id, datetime.now(UTC)) else None
         except PyMongoError as error:
             if is_temporary(error):
                 raise Unavailable from error
             raise
+
+    def _only_looks(self, user: User) -> bool:
+        return user.scopes is None and request.method in SAFE_METHODS
+
+
+class Overheard(Relay):
+    """Hears which sessions this process ends, before the stream tells everybody."""
+
+    def __init__(self, bus: Bus, revocations: Revocations) -> None:
+        super().__init__(bus)
+        self._revocations = revocations
+
+    def send(self, collection: Documents, key: str, entry: Document) -> None:
+        if entry["subject"] == SessionRevoked.subject_name:
+            self._revocations.add(SessionRevoked.model_validate(entry))
+        super().send(collection, key, entry)
 
 
 def _private_key(secret: str) -> Ed25519PrivateKey:

@@ -28,6 +28,7 @@ from apps.auth.services import Services, assemble
 from apps.auth.store import Accounts as AccountStore
 from apps.auth.store import Sessions
 from apps.auth.tokens import Doorkeeper, Signer
+from shared.revocations import Revocations
 from tests import servers
 
 SECRET = "a secret of the tests, longer than 32 bytes"
@@ -51,6 +52,7 @@ class World:
     settings: Settings
     hasher: CountingHasher
     databases: Any = field(repr=False)
+    revocations: Revocations = field(repr=False)
 
     @property
     def service(self) -> Accounts:
@@ -130,13 +132,20 @@ def some_settings(**changes: object) -> Settings:
 def builder(databases: Any) -> Callable[..., World]:
     """Makes the service with some settings changed, and hashes of so many passes.
 
-    For `seen` seconds it does not ask again whether a session is open.
+    For `lately` seconds it does not look again whether a cookie must be renewed; `up_to_date`
+    says whether it may rely on the stream of revocations, which nobody tells anything here.
     """
 
-    def make(passes: int = 1, patience: float = 0.05, seen: float = 0, **changes: object) -> World:
+    def make(
+        passes: int = 1,
+        patience: float = 0.05,
+        lately: float = 0,
+        up_to_date: bool = False,
+        **changes: object,
+    ) -> World:
         settings = some_settings(**changes)
         hasher = CountingHasher(time_cost=passes, memory_cost=8, parallelism=1)
-        store = databases["auth"]
+        store, revocations = databases["auth"], Revocations()
         signer = Signer(settings.jwt_key, settings.jwt_key_previous)
         accounts, sessions, tokens = AccountStore(store), Sessions(store), ApiTokens(store)
         mailbox = Mailbox(store, settings.mail_from)
@@ -152,8 +161,9 @@ def builder(databases: Any) -> Callable[..., World]:
         def is_open(key: str, now: datetime) -> bool:
             return sessions.is_open(key, now) or tokens.is_open(key, now)
 
-        app = create_app(settings, services, Doorkeeper(signer, is_open, seen))
-        return World(app, services, settings, hasher, databases)
+        person = Doorkeeper(signer, is_open, revocations, lambda: up_to_date)
+        app = create_app(settings, services, person, lately)
+        return World(app, services, settings, hasher, databases, revocations)
 
     return make
 

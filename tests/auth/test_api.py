@@ -1,10 +1,11 @@
 """The JSON door, as clients and attackers use it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
-from apps.auth.tokens import SEEN
+from apps.auth.tokens import Overheard
 
 from .conftest import PASSWORD, World, current, errors_of, post, token_of
 
@@ -248,26 +249,58 @@ def test_a_cookie_is_worthless_after_sign_out(world: World) -> None:
     assert current(world.client(), Authorization=f"Bearer {stolen}") is None
 
 
-def test_who_is_known_for_a_moment_is_out_with_the_answer_to_a_sign_out(
+def test_who_only_looks_is_known_without_a_question(
     build: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = build(seen=3600)
+    world = build(up_to_date=True, lately=3600)
     client = world.sign_up()
-    stolen = token_of(client)
+    assert current(client) is not None
+    monkeypatch.setattr(world.service.sessions, "is_open", None)
+    monkeypatch.setattr(world.service.accounts, "aggregates", None)
+    assert current(client) is not None
+
+
+def test_who_is_not_told_of_revocations_asks(build: Callable[..., World]) -> None:
+    for up_to_date, known in ((True, True), (False, False)):
+        world = build(up_to_date=up_to_date, lately=3600)
+        client = world.sign_up(f"{up_to_date}@example.com".lower())
+        world.service.sessions.aggregates.collection.delete_many({})
+        assert (current(client) is not None) is known
+
+
+def test_who_changes_something_is_asked_for_in_any_case(build: Callable[..., World]) -> None:
+    world = build(up_to_date=True)
+    client = world.sign_up()
+    world.service.sessions.aggregates.collection.delete_many({})
+    answer = client.delete("/api/users/sessions")
+    assert answer.status_code == 401
+
+
+class _Bus:
+    """Takes events and tells nobody."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        work.close()
+
+    def call_soon(self, *_: object) -> None: ...
+
+
+def test_a_session_that_ends_here_is_over_before_the_stream_tells(
+    build: Callable[..., World],
+) -> None:
+    world = build(up_to_date=True)
+    bus: Any = _Bus()
+    relay = Overheard(bus, world.revocations)
+    world.service.sessions.aggregates._relay = relay
+    world.service.accounts.aggregates._relay = relay
+    client = world.sign_up()
     thief = world.client()
-    thief.set_cookie("session", stolen)
-    assert current(thief) is not None
-    with monkeypatch.context() as patch:  # asked of the database once, and then no more
-        patch.setattr(world.service.sessions, "is_open", None)
-        patch.setattr(world.service.accounts, "aggregates", None)
-        assert current(thief) is not None
+    thief.set_cookie("session", token_of(client))
     post(client, "signout")
     assert current(thief) is None
-
-
-def test_what_is_known_for_a_moment_is_soon_asked_again() -> None:
-    """Another process of auth is told nothing, and a sign-out counts within a second."""
-    assert 2 * SEEN < 1
+    other = world.client()
+    post(other, "signin", email="ada@example.com", password=PASSWORD)
+    assert current(other) is not None
 
 
 def test_signing_out_announces_the_session_and_leaves_the_others(world: World) -> None:
