@@ -103,6 +103,18 @@ def test_a_page_that_nobody_answers_says_so_until_somebody_does(visits: Visits, 
     expect(said).to_have_count(0, timeout=PATIENCE)
 
 
+def test_a_service_that_is_down_takes_only_its_part(visits: Visits, world: World):
+    ticket = world.person().sells(title="A night without payments")
+    buyer = visits.by(world.person())
+    buyer.page.route("**/payments/new?*", lambda route: route.fulfill(status=502))
+    buyer.reserves(ticket["id"])
+    buyer.sees_heading("Yours for")
+    buyer.sees("This part of the site does not answer right now")
+    buyer.page.unroute("**/payments/new?*")
+    buyer.presses("Try again")
+    buyer.sees("Or try another card")
+
+
 def test_cards_that_came_while_scrolling_are_live_too(visits: Visits, world: World):
     seller, visitor = world.person(), visits.by()
     oldest, *_ = [seller.sells(title=f"Row {row} of {seller.id}") for row in range(4)]
