@@ -115,7 +115,7 @@ FIELDS = [
         fill.tickets,
         [
             Series("list", "GET /api/tickets", ticket_list),
-            Series("ticket", "GET /api/tickets/:id, 1,000 of them", _any_ticket),
+            Series("ticket", "GET /api/tickets/:id, of 1,000", _any_ticket),
             Series("page", "GET /tickets, signed in", tickets_page),
             Series("create", "POST /api/tickets", new_tickets),
         ],

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from bench import usage
 from bench.figures import Result, Round
 from bench.ground import Ground
-from bench.scenarios import UNITS, crowd, orders_of
+from bench.scenarios import WARM_SECONDS, crowd, hot_ticket, orders_of
 
 PAGES = 2_000
 PATIENCE = 30.0  # seconds that opening a page may take
@@ -28,13 +28,13 @@ class Pages:
     about: str = f"the rush on one ticket with {PAGES:,} live pages open beside it"
 
     def run(self, ground: Ground) -> Result:
-        tickets = ground.on_sale("many eyes", 1, UNITS)
-        load = crowd(orders_of(ground, tickets))
-        load.measure(1.0)
         rounds: list[Round] = []
         memory: Mapping[str, int] = {}
         spent: list[usage.Usage] = []
         for _ in range(ground.effort.rounds):
+            tickets = hot_ticket(ground)
+            load = crowd(orders_of(ground, tickets))
+            load.measure(WARM_SECONDS)
             ground.rest()
             without = load.measure(ground.effort.seconds)
             ground.rest()

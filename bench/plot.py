@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 720, 300
-LEFT, RIGHT, TOP, BOTTOM = 56, 190, 34, 42
+LEFT, RIGHT, TOP, BOTTOM = 56, 230, 34, 42
 COLOURS = ("#2f6fde", "#d9822b", "#2a9d5c", "#b0449c", "#7a6ff0", "#c0392b")
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#666}.title{font-weight:600}"

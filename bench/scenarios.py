@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 
 from bench import floors, usage
 from bench.figures import Result, Round
@@ -14,6 +15,7 @@ FEW = 50  # tickets of the short list, and a page of any
 UNITS = 20_000  # of the hot ticket
 DIFFERENT = 200  # tickets that are ordered in turn
 WARM_SECONDS = 1.0
+_NUMBERS = count(1)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Scenario:
             spent: list[usage.Usage] = []
             settled: list[float] = []
             for _ in range(self.rounds or ground.effort.rounds):
+                load = self.load(ground)
                 if self.writes:
                     ground.rest()
                 at_floor = floor(ground.effort.seconds)
@@ -108,7 +111,12 @@ def different_tickets(ground: Ground) -> list[str]:
 
 
 def hot_orders(ground: Ground) -> Load:
-    return crowd(orders_of(ground, ground.on_sale("everybody's choice", 1, UNITS)))
+    return crowd(orders_of(ground, hot_ticket(ground)))
+
+
+def hot_ticket(ground: Ground) -> list[str]:
+    """A new one each time, so that none is sold out."""
+    return ground.on_sale(f"everybody's choice {next(_NUMBERS)}", 1, UNITS)
 
 
 def crowd(load: Load) -> Load:
