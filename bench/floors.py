@@ -35,7 +35,12 @@ def bare_route(ground: Ground, part: str, load: Load, workers: int = 1) -> Gener
     size = len(_body(load))
     command = _with_options(
         psutil.Process(ground.stack.parts[part].pid).cmdline(),
-        {"--factory": "bench.bare:web", "--port": str(port), "--workers": str(workers)},
+        {
+            "--factory": "bench.bare:web",
+            "--port": str(port),
+            "--workers": str(workers),
+            "--log-level": "error",  # its advice on threads was given when the stack started
+        },
     )
     server = subprocess.Popen(command, env={**os.environ, "BARE_BYTES": str(size)})  # noqa: S603 - the stack's own command
     try:
