@@ -5,9 +5,11 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, request, url_for
+from flask import Blueprint, Flask, Response, request
+from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
 from shared import identity
@@ -17,6 +19,7 @@ from shared.people import User
 from shared.ui import covers
 
 STATIC = Path(__file__).parent / "static"
+ICONS = "icons-lucide-1.62.0.svg"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -53,13 +56,21 @@ def init_app(app: Flask, prefix: str) -> None:
             raise NotFound
         return _for_ever(Response(covers.draw(key, motif), mimetype="image/svg+xml"))
 
+    # A page names some twenty of them, so the paths are put together here and not looked up.
+    paths = {name: f"{prefix}/static/{asset.name}" for name, asset in assets.items()}
+
     def asset(name: str) -> str:
-        return url_for("ui.static", name=assets[name].name)
+        return paths[name]
+
+    @cache
+    def icon(name: str) -> Markup:
+        use = f'<use href="{paths[ICONS]}#{name}"/>'
+        return Markup(f'<svg class="icon" width="20" height="20" aria-hidden="true">{use}</svg>')  # noqa: S704 - names are in our own templates
 
     def cover_url(key: str, title: str) -> str:
-        return url_for("ui.picture", motif=covers.motif(key, title), key=key)
+        return f"{prefix}/covers/{covers.motif(key, title)}-{key}.svg"
 
-    for template_global in (asset, cover_url, who, now):
+    for template_global in (asset, icon, cover_url, who, now):
         blueprint.add_app_template_global(template_global)
     for template_filter in (money, moment, iso, cover, sentence):
         blueprint.add_app_template_filter(template_filter)
