@@ -27,7 +27,7 @@ ticketing: $(INSTALLED) ## the operators' command on the running system: make ti
 	@exec $(BIN)/python -m dev.cli $(RUN)
 
 test: lint ## lint, types, import rules and all tests but the long ones
-	$(BIN)/python -m pytest -m "not long" -n 2
+	$(BIN)/python -m pytest -m "not long" -n 3
 
 chaos: $(INSTALLED) ## buyers and sellers while everything is killed: make chaos MINUTES=30 SEED=1
 	@exec $(BIN)/python -m dev.chaos
