@@ -4,6 +4,7 @@ import http.client
 import json
 import secrets
 import time
+from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ class Person:
     def __init__(self, base: str) -> None:
         self._address = urlsplit(base).netloc
         self._connection = http.client.HTTPConnection(self._address, timeout=20)
-        self._cookie = ""
+        self._cookies: SimpleCookie = SimpleCookie()
 
     def signs_up(self) -> "Person":
         account = {"email": f"{secrets.token_hex(6)}@example.com", "password": secrets.token_hex(8)}
@@ -35,7 +36,8 @@ class Person:
         return self
 
     def ask(self, method: str, path: str, body: Any = None, key: str = "") -> tuple[int, Any]:
-        headers = {"Cookie": self._cookie} if self._cookie else {}
+        kept = "; ".join(f"{cookie.key}={cookie.value}" for cookie in self._cookies.values())
+        headers = {"Cookie": kept} if kept else {}
         headers |= {"Content-Type": "application/json"} if body is not None else {}
         headers |= {"Idempotency-Key": key} if key else {}
         payload = json.dumps(body) if body is not None else None
@@ -43,7 +45,7 @@ class Person:
         answer = self._connection.getresponse()
         text = answer.read()
         for cookie in answer.headers.get_all("Set-Cookie") or []:
-            self._cookie = cookie.partition(";")[0]
+            self._cookies.load(cookie)
         is_json = "json" in answer.headers.get("Content-Type", "")
         return answer.status, json.loads(text) if is_json else text.decode()
 
