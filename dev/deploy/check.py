@@ -1,7 +1,7 @@
 """`python -m dev.deploy.check`: is the way from laptop to cluster in order?
 
 Lints, builds the image, brings the real compose.yaml up (on stand-in images where no registry
-answers), sells a ticket, crashes containers, replaces a service under load, takes all down.
+answers), runs system tests, crashes containers, replaces a service under load, takes all down.
 """
 
 import json
@@ -24,6 +24,8 @@ from dev.deploy.sale import SaleError, sell
 
 IMAGE_LIMIT = 150_000_000  # bytes
 DEMO_TICKETS = 12
+SYSTEM_TESTS = ("tests/system/test_sale.py", "tests/system/test_contract.py")
+HOLD = "5"  # seconds that a reservation lasts, as the system tests expect it
 # Each group at the same moment.
 CRASHED = (("orders", "orders-worker", "alarms", "gateway"), ("nats", "redis", "orders-db"))
 
@@ -66,6 +68,7 @@ class Live:
             ("health and metrics are not routed", self._hidden),
             ("containers can't write or rise", self._confined),
             ("a sale", self._sale),
+            ("the system tests that need an address only", self._tests),
             ("crashed containers come back", self._crash),
             ("a sale afterwards", self._sale),
             ("a lost database comes back", lambda: lose_and_restore(self._engine)),
@@ -117,6 +120,10 @@ class Live:
         except (SaleError, OSError) as error:
             raise CommandError(f"{error}") from error
         return "reserved, declined, paid, complete; another one given up and sold again"
+
+    def _tests(self) -> str:
+        words = (sys.executable, "-m", "pytest", "-q", "--no-header", *SYSTEM_TESTS)
+        return run(*words, env={"SYSTEM_URL": self._base}).splitlines()[-1]
 
     def _crash(self) -> str:
         for group in CRASHED:
@@ -181,6 +188,7 @@ def _equip(report: Report) -> Engine | None:
 def _live(report: Report, engine: Engine) -> None:
     gateway, stripe = free_ports(2)
     ports = {"PORT": str(gateway), "STRIPE_PORT": str(stripe), "BIND": "127.0.0.1"}
+    ports |= {"PUBLIC_URL": f"http://127.0.0.1:{gateway}", "HOLD_SECONDS": HOLD}
     engine = replace(engine, variables={**engine.variables, **ports})
     try:
         all(report.step(name, check) for name, check in Live(engine, gateway).steps())
