@@ -186,8 +186,8 @@ def test_a_wrong_method_says_which_are_right(buyer: Person, path: str, allowed: 
     "path", ["/api/users/signin", "/api/tickets", "/api/orders", "/api/payments"]
 )
 @pytest.mark.parametrize("body", ["no json", "[]", '{"price": NaN}'])
-def test_every_service_refuses_what_is_no_object(buyer: Person, path: str, body: str):
-    answer = buyer.send("POST", path, body).expect(400)
+def test_every_service_refuses_what_is_no_object(seller: Person, path: str, body: str):
+    answer = seller.send("POST", path, body).expect(400)
     assert answer.message.startswith("The body must be ")
 
 

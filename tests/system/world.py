@@ -53,7 +53,7 @@ class Person(Client):
         return self.post("/api/orders", body, **headers)
 
     def reserves(self, ticket: Json, quantity: int = 1) -> Json:
-        """Reserve, as soon as orders knows the ticket: a request does not wait for that for long."""
+        """Reserve, as soon as orders knows the ticket; one request does not wait for long."""
 
         def known() -> Answer | None:
             answer = self.asks_for(ticket, quantity)
