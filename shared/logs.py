@@ -11,8 +11,6 @@ from contextvars import ContextVar
 import structlog
 from structlog.typing import EventDict
 
-_traceparent: ContextVar[str] = ContextVar("traceparent", default="")
-
 _TRACEPARENT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -42,8 +40,8 @@ def configure(service: str, level: str, fmt: str) -> None:
 
 
 def _add_trace(_logger: object, _method: str, entry: EventDict) -> EventDict:
-    if value := _traceparent.get():
-        entry["trace_id"] = value[3:35]
+    if begun := _trace.get():
+        entry["trace_id"] = begun.value[3:35]
     return entry
 
 
@@ -51,9 +49,29 @@ def get(name: str) -> structlog.typing.FilteringBoundLogger:
     return structlog.get_logger(module=name)
 
 
+class _Trace:
+    """The trace of some work. Most requests need none, so it gets its id when it is asked for."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    @property
+    def value(self) -> str:
+        self._value = self._value or _new()
+        return self._value
+
+
+_trace: ContextVar[_Trace | None] = ContextVar("trace", default=None)
+
+
+def _new() -> str:
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
 def current_trace() -> str:
     """The W3C `traceparent` of the work in hand; a new one where none was begun."""
-    return _traceparent.get() or f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    begun = _trace.get()
+    return begun.value if begun else _new()
 
 
 @contextmanager
@@ -61,9 +79,8 @@ def trace(traceparent: str | None) -> Generator[None, None, None]:
     """Do work under the given trace, so that its logs and events carry it on."""
     # Anybody can send one; it is written into logs and events, so it must be one.
     known = traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else ""
-    value = known or current_trace()
-    token = _traceparent.set(value)
+    token = _trace.set(_Trace(known) if known else _trace.get() or _Trace(""))
     try:
         yield
     finally:
-        _traceparent.reset(token)
+        _trace.reset(token)

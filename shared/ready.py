@@ -23,8 +23,10 @@ class Ready(Generic[T]):
     the thing anew, and the others get the old one for as long again at the most.
     """
 
-    def __init__(self, lifetime: float, now: Callable[[], float] = time.monotonic) -> None:
-        self._lifetime, self._now = lifetime, now
+    def __init__(
+        self, lifetime: float, most: int = MOST, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lifetime, self._most, self._now = lifetime, most, now
         self._made: OrderedDict[Hashable, _Made[T]] = OrderedDict()
         self._lock = threading.Lock()
         self._changes = 0
@@ -41,15 +43,14 @@ class Ready(Generic[T]):
 
     def find(self, key: Hashable) -> T | None:
         """What was made lately; None sends one caller to make it anew, others still get it."""
-        now = self._now()
-        with self._lock:
-            found = self._made.get(key)
-            if found is None or now >= found.dies:
-                return None
-            if now >= found.until:
-                found.until = found.dies
-                return None
+        found, now = self._made.get(key), self._now()
+        if found is None or now >= found.dies:
+            return None
+        if now < found.until:  # without the lock, for which a rush would queue
             return found.what
+        with self._lock:
+            is_first, found.until = now >= found.until, found.dies
+        return None if is_first else found.what
 
     def begin(self) -> tuple[int, float]:
         """To be called before something is read that is to be kept."""
@@ -62,7 +63,7 @@ class Ready(Generic[T]):
                 return
             self._made[key] = _Made(what, since + self._lifetime, since + 2 * self._lifetime)
             self._made.move_to_end(key)
-            if len(self._made) > MOST:
+            if len(self._made) > self._most:
                 self._made.popitem(last=False)
 
     def forget(self) -> None:

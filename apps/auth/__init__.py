@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from apps.auth.tokens import Doorkeeper
 
 
+SESSIONS = 10_000  # of which is known when they were looked at
 LATELY = 2.0  # seconds for which nobody looks again whether a cookie needs to be renewed
 
 
@@ -38,7 +39,7 @@ def create_app(
     app = web.create(__name__, "/account", settings, person)
     app.extensions["settings"] = settings
     app.extensions["services"] = services
-    app.extensions["lately"] = looked = Ready[Any](lately)
+    app.extensions["lately"] = looked = Ready[Any](lately, SESSIONS)
     forget_after_changes(app, looked)
     app.extensions["limits"] = Limits(settings.redis_url, enabled=settings.rate_limits)
     app.before_request(doors.refuse_programs)

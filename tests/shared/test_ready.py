@@ -39,7 +39,7 @@ def watch() -> Watch:
 
 @pytest.fixture
 def ready(watch: Watch) -> Ready[int]:
-    return Ready(LIFETIME, watch)
+    return Ready(LIFETIME, now=watch)
 
 
 def test_a_thing_is_kept_for_its_lifetime(ready: Ready[int], watch: Watch) -> None:
