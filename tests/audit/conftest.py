@@ -1,6 +1,5 @@
 """A small system at rest: real purchases, then every process that could mend damage is stopped."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from dev.chaos.faults import stripe_control
 from dev.chaos.history import Answer, History
 from dev.cli import environment
 from dev.stack import Stack
+from tests.waiting import wait_until
 from ticketing.audit import command, settings
 from ticketing.audit.facts import AT_REST, Violation
 from ticketing.audit.quiet import Quiet
@@ -125,10 +125,9 @@ def _pay(buyer: Client, order: str, card: str) -> Answer:
 
 
 def _until(buyer: Client, order: str, name: str, value: object) -> None:
-    deadline = time.monotonic() + 20
-    while (answer := buyer.ask("GET", f"/api/orders/{order}")).get(name) != value:
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.05)
+    wait_until(
+        lambda: buyer.ask("GET", f"/api/orders/{order}").get(name) == value, f"{name} {value}"
+    )
 
 
 def _refund(stack: Stack, order: str) -> None:

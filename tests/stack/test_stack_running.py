@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -16,6 +16,7 @@ from dev.stack import Stack
 from dev.stack.client import StackError
 from dev.stack.settings import ROOT
 from tests.stack.living import living
+from tests.waiting import wait_until
 
 SERVERS = ("nats", "valkey")
 
@@ -40,13 +41,6 @@ def command(stack: Stack, word: str, **env: str) -> subprocess.CompletedProcess[
 def groups(stack: Stack) -> list[int]:
     run = stack.run
     return [run["guard"], *(part["pid"] for part in run["parts"].values() if part["pid"])]
-
-
-def until(done: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
-        time.sleep(0.05)
 
 
 def test_the_last_line_of_the_start_says_where_it_is_ready(stack: Stack):
@@ -88,7 +82,7 @@ def test_a_killed_part_is_started_again_on_its_port_and_that_is_said(stack: Stac
     assert after.port == before.port
     assert after.restarts == 1
     assert "nats was ended by SIGKILL, starts again in 0.5 s" in stack.printed
-    until(lambda: "nats is ready again" in stack.printed, 5)
+    wait_until(lambda: "nats is ready again" in stack.printed, "NATS to be back", 5)
 
 
 def test_a_part_is_held_down_until_it_is_let_go(stack: Stack):
@@ -165,7 +159,7 @@ def test_killing_the_supervisor_leaves_nothing_and_the_next_start_works(stack: S
     left = groups(stack)
     stack.supervisor.kill()
     stack.supervisor.wait()
-    until(lambda: not living(left), 10)
+    wait_until(lambda: not living(left), "everything to end", 10)
     assert command(stack, "status").returncode == 1
     stack.start()
     assert stack.health("nats") == ""
