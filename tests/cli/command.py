@@ -13,7 +13,7 @@ from unittest.mock import patch
 from ticketing.cli import main
 
 PROGRAM = Path(sys.executable).with_name("ticketing")
-SECONDS = 40.0
+SECONDS = 120.0
 
 
 @dataclass(frozen=True)
