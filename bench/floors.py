@@ -19,7 +19,7 @@ from bench.barewrites import Task
 from bench.figures import Sample, sample
 from bench.ground import Ground
 from bench.load import Load, request
-from dev.stack.state import choose_ports
+from dev.stack.ports import free_port
 from shared.mongo import Document, Documents
 
 THREADS = 16  # of a web process; a floor writes from as many
@@ -31,7 +31,7 @@ START_SECONDS = 10.0
 @contextmanager
 def bare_route(ground: Ground, part: str, load: Load, workers: int = 1) -> Generator[Measure]:
     """A server with the options that the part runs with, but only one route behind it."""
-    port = choose_ports(["bare"], {}, 0)["bare"]
+    port = free_port()
     size = len(_body(load))
     command = _with_options(
         psutil.Process(ground.stack.parts[part].pid).cmdline(),

@@ -22,7 +22,7 @@ from bench.scenarios import (
     ticket_list,
     tickets_page,
 )
-from dev.stack.state import choose_ports
+from dev.stack.ports import free_port
 
 WARM_SECONDS = 1.0
 SECONDS = 3.0
@@ -150,7 +150,7 @@ def with_two(ground: Ground) -> list[Result]:
 def _second(ground: Ground, scenario: Scenario) -> Generator[None]:
     """Another process of the same service on the same port, as the system shares it out."""
     first = ground.stack.parts[scenario.part]
-    port = choose_ports(["ops"], {}, 0)["ops"]
+    port = free_port()
     service = scenario.part.partition("-")[0]
     command = [sys.executable, "-m", "ticketing", "web", service]
     env = {**os.environ, **first.env, "OPS_PORT": str(port)}

@@ -1,12 +1,17 @@
-"""How the tests are shared out among processes: each folder stays whole, and the slow ones begin.
+"""How the tests are shared out among processes, and what the failure of one shows.
 
-A folder's tests share servers that are started once for all of them, so splitting it would start
-them again in every process. (The marks that xdist has for this are lost with pytest 9.2.)
+Each folder stays whole, and the slow ones begin. A folder's tests share servers that are started
+once for all of them, so splitting it would start them again in every process. (The marks that
+xdist has for this are lost with pytest 9.2.)
 """
+
+from collections.abc import Generator
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from dev.stack import Stack
 
 SLOW = ("browser", "edges", "system", "security", "auth", "orders")
 
@@ -28,3 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return SLOW.index(folder) if folder in SLOW else len(SLOW)
 
     items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+    """Where a test with a whole system failed, show which parts of it had died or restarted."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Stack):
+                report.sections.append(("the stack", value.printed))
+    return report

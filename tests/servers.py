@@ -1,6 +1,5 @@
 """Real servers for tests: started on a free port with an empty folder, ended with the run."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,8 @@ from typing import Any
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+
+from dev.stack.ports import free_port
 
 START = 60.0  # seconds until a server must answer
 
@@ -39,12 +40,6 @@ def mongo_server(folder: Path) -> Generator[str, None, None]:
 def connect(uri: str) -> MongoClient[dict[str, Any]]:
     """A client with the same durability and read settings as the services have."""
     return MongoClient(uri, tz_aware=True, w="majority", journal=True, readConcernLevel="majority")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _wait_until_it_answers(uri: str, process: "subprocess.Popen[bytes]") -> None:

@@ -16,11 +16,12 @@ from typing import Any
 
 from dev.deploy import lint, standins
 from dev.deploy.commands import CommandError, run
-from dev.deploy.engine import IMAGES, Engine, NoEngineError, find, free_ports, registry_answers
+from dev.deploy.engine import IMAGES, Engine, NoEngineError, find, registry_answers
 from dev.deploy.engine import wait as wait_for
 from dev.deploy.loss import lose_and_restore
 from dev.deploy.rolling import roll
 from dev.deploy.sale import SaleError, sell
+from dev.stack.ports import free_port
 
 IMAGE_LIMIT = 150_000_000  # bytes
 DEMO_TICKETS = 12
@@ -186,7 +187,7 @@ def _equip(report: Report) -> Engine | None:
 
 
 def _live(report: Report, engine: Engine) -> None:
-    gateway, stripe = free_ports(2)
+    gateway, stripe = free_port(), free_port()
     ports = {"PORT": str(gateway), "STRIPE_PORT": str(stripe), "BIND": "127.0.0.1"}
     ports |= {"PUBLIC_URL": f"http://127.0.0.1:{gateway}", "HOLD_SECONDS": HOLD}
     engine = replace(engine, variables={**engine.variables, **ports})

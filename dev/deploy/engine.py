@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,15 +103,3 @@ def wait(what: str, condition: Callable[[], bool], seconds: float = 90) -> None:
         if time.monotonic() > deadline:
             raise CommandError(f"{what}: not within {seconds:.0f} s")
         time.sleep(0.5)
-
-
-def free_ports(count: int) -> Iterable[int]:
-    """Free ports, all different because they are held until the last is found."""
-    listeners = [socket.socket() for _ in range(count)]
-    try:
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in listeners]
-    finally:
-        for listener in listeners:
-            listener.close()

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+from dev.stack.ports import NoPortsError
 from dev.stack.settings import VARIABLES, Settings, SettingsError, read
 from dev.stack.state import Home, StateError
 
@@ -22,7 +23,7 @@ def main() -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    except StateError as error:
+    except (StateError, NoPortsError) as error:
         print(error, file=sys.stderr)
         return 1
 

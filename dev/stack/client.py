@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dev.stack.ports import free_port
 from dev.stack.settings import ROOT, VARIABLES
-from dev.stack.state import Home, PartState, Run, choose_ports
+from dev.stack.state import Home, PartState, Run
 
 START_SECONDS = 120.0
 STOP_SECONDS = 12.0
@@ -43,7 +44,7 @@ class Stack:
         self, data: Path, env: Mapping[str, str] | None = None, only: Iterable[str] = ()
     ) -> None:
         self.home = Home(data.resolve())
-        self.port = choose_ports(["gateway"], {}, 0)["gateway"]
+        self.port = free_port()
         self._env = {**(env or {}), "STACK_ONLY": ",".join(only)}
         self._process: subprocess.Popen[bytes] | None = None
         self._killed: dict[str, int] = {}

@@ -2,9 +2,10 @@
 
 from dev.stack.guard import GRACE_SECONDS, end_groups
 from dev.stack.parts import Plan, port_names
+from dev.stack.ports import first_of_block, is_free, take_block
 from dev.stack.report import Report
 from dev.stack.settings import Settings, SettingsError
-from dev.stack.state import Home, Run, choose_ports, is_alive, is_free
+from dev.stack.state import Home, Run, is_alive
 from dev.stack.supervisor import Supervisor
 
 
@@ -21,10 +22,17 @@ def start(settings: Settings) -> Supervisor:
             f"PORT {settings.port} is in use: choose another one, for example"
             f" `make up PORT={settings.port + 80}`"
         )
-    ports = choose_ports(port_names(), last["ports"] if last else {}, settings.port)
+    ports = _ports(settings, last)
     _warn(settings, report)
     report.say(f"starting, data in {home.path}")
     return Supervisor(settings, home, Plan(settings, ports, home.secrets()), report)
+
+
+def _ports(settings: Settings, last: Run | None) -> dict[str, int]:
+    """A port for each part, the one of last time if it can be had."""
+    wanted = first_of_block(min(last["ports"].values())) if last else 0
+    free = (port for port in take_block(wanted) if port != settings.port)
+    return dict(zip(port_names(), free, strict=False))
 
 
 def _end_leftovers(last: Run, report: Report) -> None:

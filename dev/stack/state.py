@@ -4,17 +4,11 @@ import fcntl
 import json
 import os
 import secrets
-import socket
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 _KEYS = ("JWT_KEY", "SECRET_KEY", "STRIPE_WEBHOOK_SECRET")
-
-# Below the range that systems take the ports of outgoing connections from, so that no
-# connection of a part sits on the port of another that is just being restarted.
-_PORTS = range(20000, 32000)
 
 
 class CheckState(TypedDict):
@@ -175,25 +169,3 @@ def is_alive(pid: int, started: float) -> bool:
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def choose_ports(names: Iterable[str], last: dict[str, int], taken: int) -> dict[str, int]:
-    """A free port for each name, the one of last time if it still is."""
-    ports: dict[str, int] = {}
-    for name in names:
-        port = last.get(name, 0)
-        while not port or port == taken or port in ports.values() or not is_free(port):
-            port = secrets.choice(_PORTS)
-        ports[name] = port
-    return ports
-
-
-def is_free(port: int) -> bool:
-    """Whether nothing listens on the port of 127.0.0.1; some servers share ports silently."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

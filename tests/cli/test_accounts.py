@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from dev.stack.ports import free_port
 from tests.cli.command import inside, ticketing
-from tests.servers import free_port
 
 ACTIONS = ["verify", "grant-admin", "revoke-admin", "disable", "enable", "drop-factor"]
 

@@ -10,8 +10,9 @@ import pytest
 from bson import Decimal128, Int64, ObjectId
 from pymongo.database import Database
 
+from dev.stack.ports import free_port
 from tests.cli.command import Result, inside
-from tests.servers import connect, free_port, mongo_server
+from tests.servers import connect, mongo_server
 from ticketing.backup import TIME
 
 Store = Database[dict[str, Any]]

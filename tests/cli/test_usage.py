@@ -2,8 +2,8 @@
 
 import pytest
 
+from dev.stack.ports import free_port
 from tests.cli.command import inside, ticketing
-from tests.servers import free_port
 
 SERVICES = ["auth", "tickets", "orders", "payments", "expiration"]
 ACTIONS = ["tail", "publish", "dead", "retry", "replay", "resync"]

@@ -11,9 +11,9 @@ import pytest
 from apps.expiration import alarms as alarms_module
 from apps.expiration import create_app
 from apps.expiration.alarms import AFTERWARDS, Alarms
+from dev.stack.ports import free_port
 from shared.errors import Unavailable
 from tests.expiration.conftest import SECRET_KEY, Clockwork, close
-from tests.servers import free_port
 
 MICROSECOND = timedelta(microseconds=1)
 # Far enough ahead for the tests to begin long after they were read.

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from dev.stack.ports import free_port
 from shared.bus import Bus
 from shared.events import OrderCreated
 from tests.expiration.conftest import SECRET_KEY, order_event
 from tests.expiration.test_service import ORDER, rung, say
-from tests.servers import free_port
 from tests.shared.nats_server import NatsServer
 from tests.waiting import wait_until
 

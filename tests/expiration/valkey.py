@@ -9,7 +9,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.servers import free_port
+from dev.stack.ports import free_port
 from tests.waiting import wait_until
 
 

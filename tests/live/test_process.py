@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.stack.ports import free_port
 from shared.bus import Bus
 from shared.events import (
     Event,
@@ -30,7 +31,6 @@ from shared.events import (
 )
 from tests.identity import public_key, sign
 from tests.live.page import Page
-from tests.servers import free_port
 from tests.shared.nats_server import NatsServer
 from tests.waiting import wait_until
 

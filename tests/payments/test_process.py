@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from dev.stack.ports import free_port
 from shared.bus import Bus
 from shared.events import Event, PaymentCompleted, parse
 from tests.payments.market import AMOUNT
 from tests.payments.shop import INTENTS, Shop
-from tests.servers import free_port
 from tests.shared.nats_server import NatsServer
 from tests.stripe.emulator import SECRET
 from tests.waiting import wait_until

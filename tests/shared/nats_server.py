@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import nats
 from nats.js import JetStreamContext
 
-from tests.servers import free_port
+from dev.stack.ports import free_port
 from tests.waiting import wait_until
 
 T = TypeVar("T")

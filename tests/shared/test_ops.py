@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from dev.stack.ports import free_port
 from shared import ops
 from shared.config import DatabaseSettings, Settings
 from shared.process import Process
-from tests.servers import free_port
 from tests.shared.nats_server import NatsServer
 from tests.waiting import wait_until
 

@@ -10,9 +10,9 @@ import pytest
 from dev.stack import process as module
 from dev.stack.guard import Guard
 from dev.stack.parts import Part, Tier
+from dev.stack.ports import free_port
 from dev.stack.probes import Check
 from dev.stack.process import Process, StartError, bound
-from dev.stack.state import choose_ports
 from tests.stack.living import living
 
 # A part that is ready at once: it answers every request with 200.
@@ -44,7 +44,7 @@ def make(
     monkeypatch.setattr(module, "FIRST_DELAY", 0.01)
 
     def make(code: str) -> Process:
-        port = choose_ports(["it"], {}, 0)["it"]
+        port = free_port()
         command = (sys.executable, "-c", code, str(port))
         part = Part("it", Tier.WEB, command, Check("http", port), port)
         return Process(part, tmp_path, tmp_path / "held", guard, lambda _, text: news.append(text))

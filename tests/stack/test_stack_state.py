@@ -1,7 +1,6 @@
 """What a stack keeps in its data folder."""
 
 import os
-import socket
 import stat
 import time
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dev.stack.state import Home, StateError, choose_ports, is_alive, is_free
+from dev.stack.state import Home, StateError, is_alive
 
 
 def test_keys_are_made_once_and_only_the_owner_may_read_them(tmp_path: Path):
@@ -48,25 +47,6 @@ def test_the_lock_is_taken_once_and_given_back(tmp_path: Path):
     first.unlock()
     assert second.try_lock()
     second.unlock()
-
-
-def test_a_port_of_last_time_is_kept_unless_it_is_in_use():
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        used = other.getsockname()[1]
-        assert not is_free(used)
-        kept = choose_ports(["a"], {}, taken=0)
-        ports = choose_ports(["a", "b"], {**kept, "b": used}, taken=0)
-    assert ports["a"] == kept["a"]
-    assert ports["b"] != used
-
-
-def test_no_two_parts_get_one_port_and_none_the_gateways():
-    last = {"a": 21000, "b": 21000, "c": 21001}
-    ports = choose_ports(["a", "b", "c"], last, taken=21001)
-    assert len(set(ports.values())) == 3
-    assert 21001 not in ports.values()
 
 
 def test_a_process_of_another_time_is_not_taken_for_ours():

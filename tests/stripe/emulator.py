@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import stripe
+
+from dev.stack.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SECRET = "whsec_test"
@@ -172,9 +173,3 @@ class Payments:
 
     def status(self, intent: str) -> str:
         return self.api.retrieve(intent).status
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
