@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE = 2.0  # seconds that a request waits at the most
-LOOK_AGAIN = 0.05  # seconds between two looks
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.32  # seconds between two looks: each twice the one before
 WAITING = 4  # things that requests of one process wait for at a time
 
 _lock = threading.Lock()
@@ -28,8 +28,10 @@ def wait_for(key: str, look: Callable[[], T | None]) -> T | None:
         return found
     with _seat(key) as seated:
         deadline = time.monotonic() + (PATIENCE if seated else 0)
+        pause = FIRST_PAUSE
         while found is None and time.monotonic() < deadline:
-            time.sleep(LOOK_AGAIN)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)  # what is late is late because there is much to do
             found = look()
     return found
 

@@ -9,7 +9,7 @@ from apps.live.topics import Key
 from shared.errors import TooMany, Unavailable
 from shared.people import User
 
-INTERVAL = 0.5  # seconds between two events of one topic
+INTERVAL = 0.8  # seconds between two events of one topic
 
 
 class TooManyStreams(Unavailable):

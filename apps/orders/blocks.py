@@ -5,7 +5,7 @@ order's state alone.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -189,10 +189,10 @@ class Blocks:
                 return block["taken"][0]["order_id"]
         return None
 
-    def holders(self, block: str) -> list[str]:
-        """The orders that took units of a block."""
-        found = self._blocks.find_one({"_id": block}, {"taken.order_id": 1})
-        return [entry["order_id"] for entry in found["taken"]] if found else []
+    def holders(self, blocks: Iterable[str]) -> dict[str, list[str]]:
+        """The orders that took units of each of these blocks."""
+        found = self._blocks.find({"_id": {"$in": list(blocks)}}, {"taken.order_id": 1})
+        return {block["_id"]: [entry["order_id"] for entry in block["taken"]] for block in found}
 
     def stamp(self, block: str, fence: int, values: dict[str, Any]) -> bool:
         """Claim a block for one run of `allot`; False when a newer run has claimed it."""

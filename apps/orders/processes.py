@@ -22,7 +22,7 @@ from shared.upkeep import Announce, Upkeep
 from shared.worker import Job, Worker, batch_consumer, consumer
 
 COALESCE = 0.05  # seconds; what changes of one ticket meanwhile is announced once
-COUNT = 0.1  # seconds; orders that a block got meanwhile are counted once
+COUNT = 0.25  # seconds; orders that a block got meanwhile are counted once
 
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def worker() -> Worker:
             Job("outbox", 1.0, lambda: process.sweep(service.aggregates)),
             Job("expired", 2.0, service.sweep_expired),
             Job("unreleased", 5.0, service.sweep_unreleased),
-            Job("sales", 0.25, lambda: service.sales.catch_up(process.bus.tell)),
+            Job("sales", 0.5, lambda: service.sales.catch_up(process.bus.tell)),
             Job("unfinished", 5.0, service.sweep_unfinished),
             Job("unallotted", 5.0, service.sweep_unallotted),
             Job("orphans", 10.0, service.sweep_orphans),

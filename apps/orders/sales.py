@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
+from pymongo import UpdateOne
 
 from apps.orders import counts
 from apps.orders.blocks import Blocks
@@ -28,6 +29,7 @@ REST = 4  # times as long as it has counted, a process leaves the database to ot
 
 _ADAPTER = TypeAdapter(Count)
 _DONE: Document = {"$unset": {"due": ""}}
+_ASKED: Document = {"ticket_id": 1, "seller_id": 1, "rev": 1}
 
 
 class Sales:
@@ -53,61 +55,63 @@ class Sales:
             for order in self._orders.read(order_ids)
             if order.blocks and order.ticket.seller_id
         }
-        for block, seller_id in blocks.items():
-            of = {"ticket_id": ticket_of(block), "seller_id": seller_id}
-            _require(self._shelves, block, of)
+        _require(
+            self._shelves,
+            {
+                block: {"ticket_id": ticket_of(block), "seller_id": seller_id}
+                for block, seller_id in blocks.items()
+            },
+        )
 
     def catch_up(self, tell: Tell) -> None:
         """Count what was asked for, as far as that leaves the database time for those who buy."""
         begun = time.monotonic()
         if begun < self._rest_until:
             return
-        due = list(self._shelves.find({"due": True}, {"ticket_id": 1, "seller_id": 1}).limit(ROUND))
-        counted = self._count_blocks([shelf["_id"] for shelf in due])
-        for ticket_id, seller_id in {s["ticket_id"]: s["seller_id"] for s in due}.items():
-            _require(self._tallies, ticket_id, {"seller_id": seller_id})
-        for block, rev in counted.items():
-            _write(self._shelves, block, rev, _DONE)
-        self._add_up(tell)
+        if due := list(self._shelves.find({"due": True}, _ASKED).limit(ROUND)):
+            counted = self._count_blocks({shelf["_id"]: shelf["rev"] for shelf in due})
+            _require(self._tallies, {s["ticket_id"]: {"seller_id": s["seller_id"]} for s in due})
+            _write_all(self._shelves, {block: (rev, _DONE) for block, rev in counted.items()})
+        if due := list(self._tallies.find({"due": True}, _ASKED).limit(ROUND)):
+            self._add_up(due)
+            for tally in due:
+                tell("sales", tally["seller_id"])
         ended = time.monotonic()
         self._rest_until = ended + self.rest * (ended - begun)
 
-    def _count_blocks(self, blocks: list[str]) -> dict[str, int]:
+    def _count_blocks(self, due: dict[str, int]) -> dict[str, int]:
         """Write down what is in these blocks. They stay due; with what `rev`, is returned."""
+        holders = self._blocks.holders(due)
+        found = self._orders.documents(order for held in holders.values() for order in held)
         counted: dict[str, int] = {}
 
         def count(block: str) -> None:
-            rev = _rev(self._shelves, block)
-            state = _ADAPTER.dump_python(counts.count(self.orders_of(block)))
-            if _write(self._shelves, block, rev, {"$set": state}):
-                counted[block] = rev + 1
+            orders = self._counted_with(block, map(found.get, holders.get(block, [])))
+            state = _ADAPTER.dump_python(counts.count(orders))
+            if _write(self._shelves, block, due[block], {"$set": state}):
+                counted[block] = due[block] + 1
 
-        for_each(blocks, count)
+        for_each(due, count)
         return counted
 
-    def orders_of(self, block: str) -> list[Order]:
-        """The orders that are counted with a block: those that took their first unit there."""
-        orders = self._orders.read(self._blocks.holders(block))
+    def _counted_with(self, block: str, found: Iterable[Document | None]) -> list[Order]:
+        """Those of these orders that took their first unit from the block."""
+        orders = [self._orders.aggregates.load(document) for document in found if document]
         return [order for order in orders if order.blocks and order.blocks[0].block == block]
 
-    def _add_up(self, tell: Tell) -> None:
-        """Sum up the tickets of which something was counted, and let their sellers' pages know."""
-        due = self._tallies.find({"due": True}, {"seller_id": 1}).limit(ROUND)
-        sellers = {found["_id"]: found["seller_id"] for found in due}
+    def orders_of(self, block: str) -> list[Order]:
+        """The orders that are counted with a block."""
+        held = self._blocks.holders([block]).get(block, [])
+        return self._counted_with(block, self._orders.documents(held).values())
 
-        def add(ticket_id: str) -> None:
-            self._add_up_ticket(ticket_id)
-            tell("sales", sellers[ticket_id])
-
-        for_each(sellers, add)
-
-    def _add_up_ticket(self, ticket_id: str) -> None:
-        rev = _rev(self._tallies, ticket_id)
-        found = list(self._shelves.find({"ticket_id": ticket_id}))
-        shelves = {int(shelf["_id"].partition(":")[2]): _count(shelf) for shelf in found}
-        state: dict[str, Any] = _ADAPTER.dump_python(counts.total(shelves.values()))
-        state["shelves"] = sorted(n for n, one in shelves.items() if one.orders)
-        _write(self._tallies, ticket_id, rev, {"$set": state, **_DONE})
+    def _add_up(self, due: list[Document]) -> None:
+        """Sum up these tallies, unless more was counted meanwhile: then they stay due."""
+        shelves: dict[str, dict[int, Count]] = {tally["_id"]: {} for tally in due}
+        for shelf in self._shelves.find({"ticket_id": {"$in": list(shelves)}}):
+            number = int(shelf["_id"].partition(":")[2])
+            shelves[shelf["ticket_id"]][number] = _count(shelf)
+        sums = {key: {"$set": _sum(counted), **_DONE} for key, counted in shelves.items()}
+        _write_all(self._tallies, {t["_id"]: (t["rev"], sums[t["_id"]]) for t in due})
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -131,21 +135,36 @@ class Sales:
         return sorted(paid, key=lambda order: (order.paid_time, order.id), reverse=True)
 
 
-def _require(collection: Documents, key: str, of: Document) -> None:
-    """Ask for a new count, also of whoever is just writing down what was true before."""
-    change: Document = {"$set": {**of, "due": True}, "$inc": {"rev": 1}}
-    collection.update_one({"_id": key}, change, upsert=True)
-
-
-def _rev(collection: Documents, key: str) -> int:
-    found = collection.find_one({"_id": key}, {"rev": 1})
-    return found["rev"] if found else 0
+def _require(collection: Documents, wanted: dict[str, Document]) -> None:
+    """Ask for new counts, also of whoever is just writing down what was true before."""
+    asked = [
+        UpdateOne({"_id": key}, {"$set": {**of, "due": True}, "$inc": {"rev": 1}}, upsert=True)
+        for key, of in wanted.items()
+    ]
+    if asked:
+        collection.bulk_write(asked, ordered=False)
 
 
 def _write(collection: Documents, key: str, rev: int, change: Document) -> bool:
     """Write something down, unless a new count was asked for since `rev` was read."""
-    guard = {"_id": key, "rev": rev}
-    return bool(collection.update_one(guard, {**change, "$inc": {"rev": 1}}).modified_count)
+    return bool(collection.update_one(*_guarded(key, rev, change)).modified_count)
+
+
+def _write_all(collection: Documents, changes: dict[str, tuple[int, Document]]) -> None:
+    """The same for several, where nobody needs to know which of them were refused."""
+    if changes:
+        writes = [UpdateOne(*_guarded(key, *change)) for key, change in changes.items()]
+        collection.bulk_write(writes, ordered=False)
+
+
+def _guarded(key: str, rev: int, change: Document) -> tuple[Document, Document]:
+    return {"_id": key, "rev": rev}, {**change, "$inc": {"rev": 1}}
+
+
+def _sum(shelves: dict[int, Count]) -> Document:
+    """A ticket's tally, and the numbers of the blocks of which something was sold."""
+    state: dict[str, Any] = _ADAPTER.dump_python(counts.total(shelves.values()))
+    return {**state, "shelves": sorted(n for n, one in shelves.items() if one.orders)}
 
 
 def _count(found: Document) -> Count:

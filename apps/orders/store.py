@@ -64,8 +64,12 @@ class Orders:
 
     def read(self, ids: Iterable[str]) -> list[Order]:
         """Those of these orders that exist."""
+        return [self.aggregates.load(document) for document in self.documents(ids).values()]
+
+    def documents(self, ids: Iterable[str]) -> dict[str, Document]:
+        """The same as they are stored, for who must not stumble over one that can't be read."""
         found = self._orders.find({"_id": {"$in": list(ids)}})
-        return [self.aggregates.load(document) for document in found]
+        return {document["_id"]: document for document in found}
 
     def overdue(self, now: datetime) -> list[str]:
         """Unpaid orders whose time has passed."""

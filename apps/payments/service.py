@@ -16,7 +16,7 @@ from apps.payments.settling import Move
 from apps.payments.store import Payments as Store
 from shared import logs
 from shared.errors import NotHereYet
-from shared.events import OrderEvent
+from shared.events import OrderCreated, OrderEvent
 from shared.mongo import is_temporary
 from shared.outbox import Aggregates
 from shared.patience import wait_for
@@ -197,23 +197,30 @@ class Payments:
     # --- what others report -----------------------------------------------------------------------
 
     def learn(self, event: OrderEvent) -> None:
-        """Store the order's news; what follows from it is done outside the event."""
-        self.store_order(event)
-        self.errands.submit(self.settle_quietly, event.data.id)
+        """Store the order's news; what follows from it, if anything, is done outside the event."""
+        payment = self.store_order(event)
+        if settling.next_move(payment, self.now()) != "rest":
+            self.errands.submit(self.settle_quietly, payment.id)
 
     def rebuild(self, event: OrderEvent) -> None:
         """Take the event as the truth about its order; the reconciler does what follows."""
         self.store_order(event, rebuild=True)
 
-    def store_order(self, event: OrderEvent, *, rebuild: bool = False) -> None:
+    def store_order(self, event: OrderEvent, *, rebuild: bool = False) -> Payment:
+        if isinstance(event, OrderCreated):  # nearly always new, so it is not looked for first
+            return self._add_replica(event) or self._update_replica(event, rebuild)
         try:
-            self._update_replica(event, rebuild)
+            return self._update_replica(event, rebuild)
         except KeyError:
-            if not self.store.insert(self._new(event)):
-                self._update_replica(event, rebuild)
+            return self._add_replica(event) or self._update_replica(event, rebuild)
 
-    def _update_replica(self, event: OrderEvent, rebuild: bool) -> None:
-        self.store.aggregates.update(
+    def _add_replica(self, event: OrderEvent) -> Payment | None:
+        """The payment of an order that was not heard of before; None when it was."""
+        payment = self._new(event)
+        return payment if self.store.insert(payment) else None
+
+    def _update_replica(self, event: OrderEvent, rebuild: bool) -> Payment:
+        return self.store.aggregates.update(
             event.data.id,
             lambda current: changes.learn(current, event, self.now(), rebuild=rebuild),
         )
@@ -254,8 +261,8 @@ class Payments:
         """Stripe says that something happened: see what, at Stripe itself. Raises BadSignature."""
         notice = self.gateway.notice(payload, signature)
         self.store.keep_webhook(asdict(notice), self.now())
-        payment = self.store.by_intent(notice.intent_id) if notice.intent_id else None
         news = _NEWS.get(notice.kind)
+        payment = self.store.by_intent(notice.intent_id) if news and notice.intent_id else None
         if payment and payment.intent and news and news(payment.intent):
             self.settle(payment.id, look=True)
 

@@ -1,11 +1,14 @@
 """Starts the development Stripe with its signing secret from a file, as containers get secrets."""
 
 import os
+import sys
 from pathlib import Path
 
+from dev.stack.settings import WEBHOOK_EVENTS
 from dev.stripe.__main__ import main
 
 if __name__ == "__main__":
     secret = Path("/run/secrets/stripe_webhook_secret").read_text()
     os.environ["STRIPE_WEBHOOK_SECRET"] = secret
+    sys.argv += ["--webhook-events", ",".join(WEBHOOK_EVENTS)]
     main()

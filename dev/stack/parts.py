@@ -12,7 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dev.stack.probes import REPLICA_SET, Check
-from dev.stack.settings import EMULATOR_KEY, EMULATOR_PUBLISHABLE_KEY, ROOT, Settings, SettingsError
+from dev.stack.settings import (
+    EMULATOR_KEY,
+    EMULATOR_PUBLISHABLE_KEY,
+    ROOT,
+    WEBHOOK_EVENTS,
+    Settings,
+    SettingsError,
+)
 
 KEEPERS = ("auth", "tickets", "orders", "payments")  # of data, each with a database of its own
 ROUTED = (*KEEPERS, "live")
@@ -196,8 +203,9 @@ def _stripe(plan: Plan) -> Part:
     webhook = plan.address("payments-web") + "/api/payments/webhook"
     place = ("--host", "127.0.0.1", "--port", str(port), "--data", str(folder))
     urls = ("--webhook-url", webhook, "--public-url", plan.address("stripe"))
+    events = ("--webhook-events", ",".join(WEBHOOK_EVENTS))
     env = {"STRIPE_WEBHOOK_SECRET": _webhook_secret(plan)}
-    command = (sys.executable, "-m", "dev.stripe", *place, *urls)
+    command = (sys.executable, "-m", "dev.stripe", *place, *urls, *events)
     check = Check("http", port, "/healthz")
     return Part("stripe", Tier.STRIPE, command, check, port, env, folder)
 

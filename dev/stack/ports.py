@@ -17,8 +17,6 @@ SIZE = 50  # more ports than a stack has parts
 # connection of a part sits on the port of another that is just being restarted.
 FIRSTS = range(20000, 32000, SIZE)
 
-_held: list[socket.socket] = []
-
 
 class NoPortsError(Exception):
     """Every block is taken."""
@@ -46,7 +44,7 @@ def _take(first: int) -> bool:
     if not all(is_free(port) for port in range(first + 1, first + SIZE)):
         holder.close()
         return False
-    _held.append(holder)
+    holder.detach()  # stays open until this process ends
     return True
 
 

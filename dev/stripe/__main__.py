@@ -27,6 +27,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=12111)
     parser.add_argument("--data", type=Path, required=True, help="folder of the database")
     parser.add_argument("--webhook-url", help="where events are sent (default: nowhere)")
+    parser.add_argument(
+        "--webhook-events",
+        default="",
+        metavar="TYPES",
+        help="types of events that are sent, with commas between them (default: all)",
+    )
     parser.add_argument("--public-url", help="how browsers reach the emulator")
     parser.add_argument(
         "--first-retry",
@@ -69,7 +75,8 @@ def main() -> None:
         courier = Courier(store, Target(arguments.webhook_url, secret, arguments.first_retry))
     here = f"http://{arguments.host}:{arguments.port}"
     public_url = (arguments.public_url or here).rstrip("/")
-    gate = Gate(store, Controls(), public_url, courier.wake if courier else None)
+    events = frozenset(arguments.webhook_events.split(",")) - {""}
+    gate = Gate(store, Controls(), public_url, courier.wake if courier else None, events)
     app = create_app(gate, os.environ.get("STRIPE_KEY"))
     try:
         server = Server(arguments.host, arguments.port, app.wsgi_app)

@@ -41,6 +41,7 @@ class Gate:
     controls: Controls
     public_url: str
     wake: Callable[[], None] | None
+    webhook_events: frozenset[str] = frozenset()
     in_flight: InFlight = field(default_factory=InFlight)
 
     def answer(self, call: Call) -> Reply:
@@ -112,7 +113,9 @@ class Gate:
         self, session: Session, request_id: str | None = None, key: str | None = None
     ) -> Operation:
         sends = self.wake is not None
-        return Operation(session, self.controls, self.public_url, sends, request_id, key)
+        return Operation(
+            session, self.controls, self.public_url, sends, self.webhook_events, request_id, key
+        )
 
     def _notify(self) -> None:
         if self.wake:

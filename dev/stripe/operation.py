@@ -27,6 +27,7 @@ class Operation:
     controls: Controls
     public_url: str
     sends_webhooks: bool
+    webhook_events: frozenset[str]  # that are sent; empty: all of them
     request_id: str | None = None
     key: str | None = None
     now: int = field(default_factory=lambda: int(time.time()))
@@ -86,6 +87,7 @@ class Operation:
         return outcome.intent
 
     def announce(self, kind: str, thing: Json, intent: str) -> None:
+        sends = self.sends_webhooks and kind in (self.webhook_events or {kind})
         event: Json = {
             "id": new_id("evt"),
             "object": "event",
@@ -93,12 +95,12 @@ class Operation:
             "created": self.now,
             "data": {"object": thing},
             "livemode": False,
-            "pending_webhooks": int(self.sends_webhooks),
+            "pending_webhooks": int(sends),
             "request": {"id": self.request_id, "idempotency_key": self.key},
             "type": kind,
         }
         self.session.save(event, intent)
-        if not self.sends_webhooks:
+        if not sends:
             return
         for plan in self.controls.plan(time.time()):
             self.session.schedule(event["id"], intent, plan.due, plan.rank, plan.state)

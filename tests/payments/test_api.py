@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from apps.payments import service
 from apps.payments.models import Payment
+from dev.stack.settings import ROOT, WEBHOOK_EVENTS
 from dev.stripe.webhooks import signature
 from tests.payments.market import AMOUNT, BUYER, ORDER
 from tests.payments.shop import CONFIRM, INTENTS, Site
@@ -220,6 +222,12 @@ def status(site: Site) -> str:
 def test_a_signed_webhook_is_listened_to(site: Site, news: str) -> None:
     assert webhook(site, news, signature(news, SECRET, int(time.time()))) == 200
     assert status(site) == "authorized"
+
+
+def test_stripe_is_asked_for_the_events_that_are_acted_on() -> None:
+    assert set(WEBHOOK_EVENTS) == set(service._NEWS)
+    guide = (ROOT / "docs" / "deployment.md").read_text()
+    assert all(f"`{event}`" in guide for event in WEBHOOK_EVENTS)
 
 
 @pytest.mark.parametrize("age", [301, 100_000])

@@ -12,7 +12,7 @@ from apps.payments.gateway import BadSignature, Doubt
 from apps.payments.models import Declined, Method, NotPayable, Payment, TooManyAttempts
 from shared.errors import Forbidden, KeyReused, NotFound, NotHereYet
 from shared.events import OrderCreated, PaymentRefunded
-from tests.payments.market import AMOUNT, ORDER, Crash
+from tests.payments.market import AMOUNT, ORDER, Crash, ErrandsLater
 from tests.payments.shop import CONFIRM, INTENTS, Shop, steps, user
 
 CAPTURE, CANCEL, REFUND = f"{INTENTS}/*/capture", f"{INTENTS}/*/cancel", "/v1/refunds"
@@ -257,6 +257,17 @@ def test_an_event_that_comes_again_changes_nothing(shop: Shop) -> None:
     for event in shop.orders.said:
         shop.hears(event)
     assert (shop.payment(), shop.net(), len(shop.said())) == (before, AMOUNT, 2)
+
+
+def test_news_that_ask_for_nothing_are_only_stored(shop: Shop) -> None:
+    later = shop.payments.errands
+    assert isinstance(later, ErrandsLater)
+    for _ in range(2):  # once more, as every event may come
+        shop.payments.learn(shop.orders.said[0])
+    assert not later.waiting
+    shop.pay()
+    shop.payments.learn(shop.cancelled_order())
+    assert len(later.waiting) == 1
 
 
 # --- several at once ------------------------------------------------------------------------------

@@ -86,8 +86,9 @@ class Receiver:
 class Emulator:
     """One emulator process on its own data folder."""
 
-    def __init__(self, folder: Path, webhook_url: str | None) -> None:
+    def __init__(self, folder: Path, webhook_url: str | None, *options: str) -> None:
         self.folder = folder
+        self.options = options
         self.webhook_url = webhook_url
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -98,6 +99,7 @@ class Emulator:
         command += ["--data", str(self.folder), "--first-retry", str(FIRST_RETRY)]
         if self.webhook_url:
             command += ["--webhook-url", self.webhook_url]
+        command += self.options
         environment = {**os.environ, "STRIPE_WEBHOOK_SECRET": SECRET}
         environment.pop("STRIPE_KEY", None)
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment)

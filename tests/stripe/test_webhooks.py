@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import stripe
 
-from tests.stripe.emulator import FIRST_RETRY, SECRET, wait_for
+from tests.stripe.emulator import FIRST_RETRY, SECRET, Emulator, Payments, wait_for
 
 AUTHORISED = (
     "payment_intent.created",
@@ -40,6 +40,17 @@ def test_events_of_a_sale_show_each_state(payments, receiver):
         if event["type"].startswith("payment_intent")
     ]
     assert states == ["requires_payment_method", "requires_capture", "succeeded"]
+
+
+def test_only_the_events_that_were_asked_for_are_sent(tmp_path, receiver):
+    emulator = Emulator(
+        tmp_path, receiver.url, "--webhook-events", "charge.captured,charge.refunded"
+    )
+    intent = Payments(emulator.client()).captured()
+    receiver.wait_types(intent.id, "charge.captured")
+    wait_for(lambda: not pending(emulator), "everything is sent")
+    assert receiver.types(intent.id) == ["charge.captured"]
+    assert emulator.end() == 0
 
 
 @pytest.mark.parametrize(
