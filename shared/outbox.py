@@ -4,7 +4,7 @@ A document holds its aggregate's state, `rev` (counts writes), `version` (counts
 (raised by a restore) and `outbox` (events that the stream has not acknowledged yet).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
@@ -94,13 +94,24 @@ class Aggregates(Generic[A]):
                 self._announce(document["_id"], document["outbox"])
         return refused
 
-    def update(self, key: str, transition: Callable[[A], tuple[A, type[Event] | None]]) -> A:
+    def documents(self, keys: Iterable[str]) -> dict[str, Document]:
+        """Those of these aggregates that exist, for `update` to begin with."""
+        found = self.collection.find({"_id": {"$in": list(keys)}})
+        return {document["_id"]: document for document in found}
+
+    def update(
+        self,
+        key: str,
+        transition: Callable[[A], tuple[A, type[Event] | None]],
+        known: Document | None = None,
+    ) -> A:
         """Apply a transition to the stored state, again and again until nobody was in between.
 
-        Raises KeyError when there is no such aggregate, and whatever the transition raises.
+        It begins with a document that was read before, if one is given. Raises KeyError when there
+        is no such aggregate, and whatever the transition raises.
         """
         for _ in range(ATTEMPTS):
-            document = self.collection.find_one({"_id": key})
+            document, known = known or self.collection.find_one({"_id": key}), None
             if document is None:
                 raise KeyError(key)
             current = self.load(document)

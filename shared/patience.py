@@ -31,7 +31,9 @@ def wait_for(key: str, look: Callable[[], T | None]) -> T | None:
         pause = FIRST_PAUSE
         while found is None and time.monotonic() < deadline:
             time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)  # what is late is late because there is much to do
+            pause = min(
+                2 * pause, LONGEST_PAUSE
+            )  # what is late is late because there is much to do
             found = look()
     return found
 

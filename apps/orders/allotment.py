@@ -5,6 +5,7 @@ of any run before, and then changes only blocks that it still owns. So two runs 
 the same missing units, however long one of them was paused (docs/adr/0003-allotment.md).
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from pymongo.errors import DuplicateKeyError
@@ -88,17 +89,32 @@ class Allotment:
 
     def announce(self, ticket_id: str) -> None:
         """Tell everyone what is free of a ticket, if that has changed since it was last told."""
-        try:
-            self.announced.update(ticket_id, self._news)
-        except KeyError:
-            self._announce_first(ticket_id)
+        self.announce_all([ticket_id])
+
+    def announce_all(self, ticket_ids: Iterable[str]) -> None:
+        """The same of several tickets, which are read together."""
+        known = self.announced.documents(ticket_ids)
+        counted = self._count_all([self.announced.load(document) for document in known.values()])
+        for ticket_id in ticket_ids:
+            try:
+                self.announced.update(
+                    ticket_id, self._tell_first(counted.get(ticket_id)), known.get(ticket_id)
+                )
+            except KeyError:
+                self._announce_first(ticket_id)
+
+    def _tell_first(self, counted: Availability | None) -> Callable[[Availability], Change]:
+        """News of what was counted already; whoever loses a race with it counts again."""
+        ready = [counted] if counted else []
+        return lambda last: _told(last, ready.pop() if ready else self._count(last))
 
     def again(self, last: Availability) -> Change:
         """Tell it in any case, for whoever lost what was told."""
         return self._count(last), AvailabilityChanged
 
     def _announce_first(self, ticket_id: str) -> None:
-        first, event = self._news(Availability(ticket_id, 0, -1, -1))
+        nothing = Availability(ticket_id, 0, -1, -1)
+        first, event = _told(nothing, self._count(nothing))
         if event is None:
             return
         try:
@@ -106,21 +122,30 @@ class Allotment:
         except DuplicateKeyError:
             self.announce(ticket_id)
 
-    def _news(self, last: Availability) -> Change:
-        """Without news there is a write all the same: whoever counted earlier must count again."""
-        current = self._count(last)
-        return current, AvailabilityChanged if current != last else None
-
     def _count(self, last: Availability) -> Availability:
-        """Read after `last` was read and stored only if nobody stored in between: so the newest
-        version never says less than what was true before it."""
-        ticket = self.tickets.find(last.id)
-        if ticket is None or not ticket.blocks:
-            return last
-        blocks = self.blocks.read(ticket.id, ticket.blocks)
-        return replace(
-            last,
-            capacity=sum(block.capacity for block in blocks),
-            available=sum(block.available for block in blocks),
-            order_id=self.blocks.holder(ticket.id, ticket.blocks) if ticket.quantity == 1 else None,
-        )
+        return self._count_all([last])[last.id]
+
+    def _count_all(self, told: list[Availability]) -> dict[str, Availability]:
+        """Read after what was told last was read, and stored only if nobody stored in between: so
+        the newest version never says less than what was true before it."""
+        tickets = self.tickets.find_all([last.id for last in told]) if told else {}
+        sizes = {ticket.id: ticket.blocks for ticket in tickets.values() if ticket.blocks}
+        blocks = self.blocks.read_all(sizes) if sizes else {}
+        single = {key: sizes[key] for key in sizes if tickets[key].quantity == 1}
+        takers = self.blocks.takers(single) if single else {}
+        return {
+            last.id: replace(
+                last,
+                capacity=sum(block.capacity for block in blocks[last.id]),
+                available=sum(block.available for block in blocks[last.id]),
+                order_id=takers.get(last.id),
+            )
+            if last.id in sizes
+            else last
+            for last in told
+        }
+
+
+def _told(last: Availability, current: Availability) -> Change:
+    """Without news there is a write all the same: whoever counted earlier must count again."""
+    return current, AvailabilityChanged if current != last else None

@@ -13,7 +13,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from apps.orders.onsale import Ticket
-from apps.orders.units import Block, Move, Units, block_ids
+from apps.orders.units import Block, Move, Units, block_ids, ticket_of
 from shared.mongo import Document, Store
 
 ROUNDS = 20  # races lost for one block before others are tried
@@ -156,17 +156,24 @@ class Blocks:
 
     def read(self, ticket_id: str, count: int, *, only_open: bool = False) -> list[Block]:
         """The ticket's blocks in order."""
-        condition: Document = {"_id": {"$in": block_ids(ticket_id, count)}}
-        found: dict[str, Document] = {
-            block["_id"]: block
+        return self.read_all({ticket_id: count}, only_open=only_open)[ticket_id]
+
+    def read_all(
+        self, tickets: dict[str, int], *, only_open: bool = False
+    ) -> dict[str, list[Block]]:
+        """The blocks of several tickets, of which the number is given."""
+        ids = {key: block_ids(key, count) for key, count in tickets.items()}
+        condition: Document = {
+            "_id": {"$in": [block for listed in ids.values() for block in listed]}
+        }
+        found: dict[str, Block] = {
+            block["_id"]: Block(block["_id"], block["capacity"], block["available"])
             for block in self._blocks.find(condition, {"capacity": 1, "available": 1, "open": 1})
             if block["open"] or not only_open
         }
-        return [
-            Block(key, found[key]["capacity"], found[key]["available"])
-            for key in block_ids(ticket_id, count)
-            if key in found
-        ]
+        return {
+            key: [found[block] for block in listed if block in found] for key, listed in ids.items()
+        }
 
     def existing(self, ticket_id: str) -> int:
         """How many blocks a ticket has, for a replica that does not know."""
@@ -181,13 +188,14 @@ class Blocks:
         found = [(stamp["ticket_epoch"], stamp["ticket_version"]) for stamp in stamps]
         return found == [(ticket.epoch, ticket.version)] * ticket.blocks
 
-    def holder(self, ticket_id: str, count: int) -> str | None:
-        """The order that took the only unit of a ticket, which a shrunken one may have anywhere."""
-        condition: Document = {"_id": {"$in": block_ids(ticket_id, count)}}
-        for block in self._blocks.find(condition, {"taken.order_id": 1}):
-            if block["taken"]:
-                return block["taken"][0]["order_id"]
-        return None
+    def takers(self, tickets: dict[str, int]) -> dict[str, str]:
+        """The orders that took the only units of tickets, which a shrunken one may have anywhere.
+
+        The number of each ticket's blocks is given.
+        """
+        ids = (block_ids(key, count) for key, count in tickets.items())
+        holders = self.holders(block for listed in ids for block in listed)
+        return {ticket_of(block): orders[0] for block, orders in holders.items() if orders}
 
     def holders(self, blocks: Iterable[str]) -> dict[str, list[str]]:
         """The orders that took units of each of these blocks."""

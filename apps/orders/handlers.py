@@ -73,11 +73,11 @@ class EventHandlers:
         for event in events:
             if isinstance(event, OrderCancelled):
                 self.orders.release_by_id(event.data.id)
-        for ticket_id in dict.fromkeys(event.data.ticket.id for event in events):
-            ticket = self.orders.tickets.find(ticket_id)
-            if ticket and ticket.withdrawn:
-                self.orders.cancel_withdrawn(ticket_id)
-            self.orders.allotment.announce(ticket_id)
+        tickets = {event.data.ticket.id for event in events}
+        for ticket in self.orders.tickets.find_all(tickets).values():
+            if ticket.withdrawn:
+                self.orders.cancel_withdrawn(ticket.id)
+        self.orders.allotment.announce_all(tickets)
 
     def on_counted(self, events: list[OrderEvent]) -> None:
         """Have the sales counted again that these orders belong to."""

@@ -379,16 +379,39 @@ def test_who_counted_before_another_change_counts_again(small: World) -> None:
     small.assert_sound()
 
 
-def test_who_read_the_ticket_before_it_grew_counts_all_blocks(small: World) -> None:
+@pytest.mark.parametrize("collection", ["availability", "tickets", "blocks"])
+def test_who_read_before_a_ticket_grew_counts_all_its_blocks(small: World, collection: str) -> None:
     small.sells(4)
     small.reserves(1)
 
-    def reads_what_was_told(call: Call) -> bool:
-        return call.collection == "availability" and call.name == "find_one"
+    def reads(call: Call) -> bool:
+        return call.collection == collection and call.name == "find"
 
-    sleeps = Meanwhile(reads_what_was_told, lambda: small.sells(9))
+    sleeps = Meanwhile(reads, lambda: small.sells(9))
     another(small, sleeps).orders.allotment.announce(TICKET)
     assert sleeps.happened
+    small.assert_sound()
+
+
+def test_several_tickets_are_counted_together_and_told_one_by_one(small: World) -> None:
+    """However many they are, they are read at once; a race for one of them concerns no other."""
+    tickets = [f"71c4e700000000000000000{number}" for number in range(1, 6)]
+    for number, ticket in enumerate(tickets):
+        small.sells(1 + number, ticket)
+        small.service.place(user(), ticket, 1, None)
+    reads: list[str] = []
+
+    def races(call: Call) -> bool:
+        reads.extend([call.collection] if call.name.startswith("find") else [])
+        return writes_to("availability")(call) and call.arguments[0]["_id"] == tickets[3]
+
+    faster = Meanwhile(races, lambda: small.service.allotment.announce(tickets[3]))
+    another(small, faster).orders.allotment.announce_all([*tickets, "0" * 24])
+    assert faster.happened
+    assert reads == ["availability", "tickets", "blocks", "blocks"]  # for all, before the race
+    news = {event.data.id: event for event in small.events(AvailabilityChanged)}
+    assert [news[ticket].data.available for ticket in tickets] == [0, 1, 2, 3, 4]
+    assert [news[ticket].data.order_id is None for ticket in tickets] == [False] + [True] * 4
     small.assert_sound()
 
 

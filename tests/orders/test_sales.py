@@ -97,7 +97,10 @@ def test_who_counted_what_was_true_before_counts_again(small: World, collection:
     assert not small.store[collection].count_documents({"due": True})
 
 
-def test_what_is_asked_for_while_a_block_is_counted_is_counted_later(small: World) -> None:
+@pytest.mark.parametrize("write", ["sold", "$unset"])
+def test_what_is_asked_for_while_a_block_is_counted_is_counted_later(
+    small: World, write: str
+) -> None:
     small.sells(4)
     small.service.sales.note([buys(small).id])
 
@@ -105,7 +108,7 @@ def test_what_is_asked_for_while_a_block_is_counted_is_counted_later(small: Worl
         small.service.sales.note([buys(small, 2).id])
 
     def writes_down(call: Call) -> bool:
-        return call.writes and call.collection == "shelves" and "sold" in str(call.arguments)
+        return call.writes and call.collection == "shelves" and write in str(call.arguments)
 
     slow = Meanwhile(writes_down, more)
     small.process(watched(small.store, slow)).sales.catch_up(lambda *_: None)
