@@ -80,8 +80,8 @@ class EventHandlers:
         self.orders.allotment.announce_all(tickets)
 
     def on_counted(self, events: list[OrderEvent]) -> None:
-        """Have the sales counted again that these orders belong to."""
-        self.orders.sales.note({event.data.id for event in events})
+        """Count the sales again that these orders belong to."""
+        self.orders.sales.count({event.data.id for event in events}, self.tell)
 
     def on_user(self, event: UserCreated | UserUpdated) -> None:
         self.orders.people.save(event)

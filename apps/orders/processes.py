@@ -88,7 +88,6 @@ def worker() -> Worker:
             Job("outbox", 1.0, lambda: process.sweep(service.aggregates)),
             Job("expired", 2.0, service.sweep_expired),
             Job("unreleased", 5.0, service.sweep_unreleased),
-            Job("sales", 0.5, lambda: service.sales.catch_up(process.bus.tell)),
             Job("unfinished", 5.0, service.sweep_unfinished),
             Job("unallotted", 5.0, service.sweep_unallotted),
             Job("orphans", 10.0, service.sweep_orphans),

@@ -2,16 +2,17 @@
 
 Orders are counted by the block that they took their first unit from: at most a hundred of them. A
 ticket's tally is the sum of its blocks. Both are made anew from what is true rather than changed
-by a difference, so that an event may come twice or late. `due` stays until a count is written down
-that began after it was asked for, which `rev` tells; a block's also until its sum is asked for.
+by a difference, so that an event may come twice or late. Whoever counts notes the `rev` first and
+writes only if nobody has written since: what was counted later never gives way to what was counted
+earlier. The event that asks for a count is acknowledged after it, and so comes again after a crash.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
-from pymongo import UpdateOne
+from pymongo.errors import DuplicateKeyError
 
 from apps.orders import counts
 from apps.orders.blocks import Blocks
@@ -20,16 +21,18 @@ from apps.orders.models import Order
 from apps.orders.store import Orders as Store
 from apps.orders.units import block_id, ticket_of
 from shared.bus import Tell
+from shared.errors import Conflict
 from shared.mongo import Document, Documents
 from shared.mongo import Store as Database
 from shared.worker import for_each
 
-ROUND = 50  # blocks or tickets that are counted at once
-REST = 4  # times as long as it has counted, a process leaves the database to others
+ATTEMPTS = 20  # lost races for one count; each loss means that another process has counted
+REST = 4  # times as long as it has counted, a process leaves the database to those who buy
+LONGEST_REST = 2.0  # seconds
 
 _ADAPTER = TypeAdapter(Count)
-_DONE: Document = {"$unset": {"due": ""}}
-_ASKED: Document = {"ticket_id": 1, "seller_id": 1, "rev": 1}
+
+CountAll = Callable[[list[str]], dict[str, Document]]
 
 
 class Sales:
@@ -42,56 +45,42 @@ class Sales:
 
     def ensure_indexes(self) -> None:
         self._shelves.create_index("ticket_id")
-        self._shelves.create_index("due", sparse=True)
         self._tallies.create_index("seller_id")
-        self._tallies.create_index("due", sparse=True)
 
     # --- counting ---------------------------------------------------------------------------------
 
-    def note(self, order_ids: Iterable[str]) -> None:
-        """Ask that the blocks be counted again which some orders belong to."""
+    def count(self, order_ids: Iterable[str], tell: Tell) -> None:
+        """Count the blocks again which some orders belong to, and let their sellers' pages know.
+
+        Raises Conflict when others count the same again and again.
+        """
+        time.sleep(max(0.0, self._rest_until - time.monotonic()))
+        begun = time.monotonic()
         blocks = {
             order.blocks[0].block: order.ticket.seller_id
             for order in self._orders.read(order_ids)
             if order.blocks and order.ticket.seller_id
         }
-        _require(
-            self._shelves,
-            {
-                block: {"ticket_id": ticket_of(block), "seller_id": seller_id}
-                for block, seller_id in blocks.items()
-            },
-        )
-
-    def catch_up(self, tell: Tell) -> None:
-        """Count what was asked for, as far as that leaves the database time for those who buy."""
-        begun = time.monotonic()
-        if begun < self._rest_until:
-            return
-        if due := list(self._shelves.find({"due": True}, _ASKED).limit(ROUND)):
-            counted = self._count_blocks({shelf["_id"]: shelf["rev"] for shelf in due})
-            _require(self._tallies, {s["ticket_id"]: {"seller_id": s["seller_id"]} for s in due})
-            _write_all(self._shelves, {block: (rev, _DONE) for block, rev in counted.items()})
-        if due := list(self._tallies.find({"due": True}, _ASKED).limit(ROUND)):
-            self._add_up(due)
-            for tally in due:
-                tell("sales", tally["seller_id"])
+        sellers = {ticket_of(block): seller_id for block, seller_id in blocks.items()}
+        _write_all(self._shelves, list(blocks), self._count_blocks)
+        _write_all(self._tallies, list(sellers), lambda tickets: self._add_up(tickets, sellers))
+        for seller_id in sellers.values():
+            tell("sales", seller_id)
         ended = time.monotonic()
-        self._rest_until = ended + self.rest * (ended - begun)
+        self._rest_until = ended + min(self.rest * (ended - begun), LONGEST_REST)
 
-    def _count_blocks(self, due: dict[str, int]) -> dict[str, int]:
-        """Write down what is in these blocks. They stay due; with what `rev`, is returned."""
-        holders = self._blocks.holders(due)
+    def _count_blocks(self, blocks: list[str]) -> dict[str, Document]:
+        """What is in these blocks; without those of which an order can't be read."""
+        holders = self._blocks.holders(blocks)
         found = self._orders.documents(order for held in holders.values() for order in held)
-        counted: dict[str, int] = {}
+        counted: dict[str, Document] = {}
 
         def count(block: str) -> None:
             orders = self._counted_with(block, map(found.get, holders.get(block, [])))
-            state = _ADAPTER.dump_python(counts.count(orders))
-            if _write(self._shelves, block, due[block], {"$set": state}):
-                counted[block] = due[block] + 1
+            state: Document = _ADAPTER.dump_python(counts.count(orders))
+            counted[block] = {"ticket_id": ticket_of(block), **state}
 
-        for_each(due, count)
+        for_each(blocks, count)
         return counted
 
     def _counted_with(self, block: str, found: Iterable[Document | None]) -> list[Order]:
@@ -104,14 +93,13 @@ class Sales:
         held = self._blocks.holders([block]).get(block, [])
         return self._counted_with(block, self._orders.documents(held).values())
 
-    def _add_up(self, due: list[Document]) -> None:
-        """Sum up these tallies, unless more was counted meanwhile: then they stay due."""
-        shelves: dict[str, dict[int, Count]] = {tally["_id"]: {} for tally in due}
-        for shelf in self._shelves.find({"ticket_id": {"$in": list(shelves)}}):
+    def _add_up(self, tickets: list[str], sellers: dict[str, str]) -> dict[str, Document]:
+        """The sums of these tickets' blocks."""
+        shelves: dict[str, dict[int, Count]] = {ticket_id: {} for ticket_id in tickets}
+        for shelf in self._shelves.find({"ticket_id": {"$in": tickets}}):
             number = int(shelf["_id"].partition(":")[2])
             shelves[shelf["ticket_id"]][number] = _count(shelf)
-        sums = {key: {"$set": _sum(counted), **_DONE} for key, counted in shelves.items()}
-        _write_all(self._tallies, {t["_id"]: (t["rev"], sums[t["_id"]]) for t in due})
+        return {key: {"seller_id": sellers[key], **_sum(one)} for key, one in shelves.items()}
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -135,30 +123,33 @@ class Sales:
         return sorted(paid, key=lambda order: (order.paid_time, order.id), reverse=True)
 
 
-def _require(collection: Documents, wanted: dict[str, Document]) -> None:
-    """Ask for new counts, also of whoever is just writing down what was true before."""
-    asked = [
-        UpdateOne({"_id": key}, {"$set": {**of, "due": True}, "$inc": {"rev": 1}}, upsert=True)
-        for key, of in wanted.items()
-    ]
-    if asked:
-        collection.bulk_write(asked, ordered=False)
+def _write_all(collection: Documents, keys: list[str], count: CountAll) -> None:
+    """Count these keys and write that down; again, where somebody else wrote meanwhile."""
+    for _ in range(ATTEMPTS):
+        if not keys:
+            return
+        found = collection.find({"_id": {"$in": keys}}, {"rev": 1})
+        revs: dict[str, int] = {document["_id"]: document["rev"] for document in found}
+        counted = count(keys)
+        keys = [
+            key
+            for key, state in counted.items()
+            if not _write(collection, key, revs.get(key), state)
+        ]
+    if keys:
+        raise Conflict
 
 
-def _write(collection: Documents, key: str, rev: int, change: Document) -> bool:
-    """Write something down, unless a new count was asked for since `rev` was read."""
-    return bool(collection.update_one(*_guarded(key, rev, change)).modified_count)
-
-
-def _write_all(collection: Documents, changes: dict[str, tuple[int, Document]]) -> None:
-    """The same for several, where nobody needs to know which of them were refused."""
-    if changes:
-        writes = [UpdateOne(*_guarded(key, *change)) for key, change in changes.items()]
-        collection.bulk_write(writes, ordered=False)
-
-
-def _guarded(key: str, rev: int, change: Document) -> tuple[Document, Document]:
-    return {"_id": key, "rev": rev}, {**change, "$inc": {"rev": 1}}
+def _write(collection: Documents, key: str, rev: int | None, state: Document) -> bool:
+    """Write a count down, unless somebody wrote one since `rev` was read."""
+    if rev is None:
+        try:
+            collection.insert_one({"_id": key, "rev": 0, **state})
+        except DuplicateKeyError:
+            return False
+        return True
+    change = {"$set": state, "$inc": {"rev": 1}}
+    return bool(collection.update_one({"_id": key, "rev": rev}, change).modified_count)
 
 
 def _sum(shelves: dict[int, Count]) -> Document:

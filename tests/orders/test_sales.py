@@ -11,23 +11,24 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.errors import AutoReconnect
 
-from apps.orders import create_app, handlers
+from apps.orders import create_app, handlers, sales
 from apps.orders.chart import HEIGHT, WIDTH, chart
 from apps.orders.counts import Count, count, last_days
 from apps.orders.models import Order
+from shared.bus import tell_nobody
+from shared.errors import Conflict
 from shared.events import OrderEvent, UserCreated, UserData, UserUpdated
 from tests.identity import identity, sign
-from tests.orders.watched import Call, Meanwhile, watched
+from tests.orders.watched import Call, Crash, Meanwhile, watched
 from tests.orders.world import BUYER, OTHER, PAIR, SELLER, START, TICKET, World, settings, user
 
 HTMX = {"HX-Request": "true"}
 
 
 def hear(world: World) -> None:
-    """Every event of an order that is counted, and then the sum."""
+    """Every event of an order that is counted."""
     heard = [event for event in world.events(*handlers.COUNTED) if isinstance(event, OrderEvent)]
     world.handlers.on_counted(heard)
-    world.service.sales.catch_up(lambda *_: None)
 
 
 def tally(world: World) -> Count:
@@ -81,81 +82,97 @@ def test_events_that_come_twice_or_late_count_once(small: World) -> None:
 def test_who_counted_what_was_true_before_counts_again(small: World, collection: str) -> None:
     """A worker has read, and stands still before it writes while another one counts more."""
     small.sells(4)
-    small.service.sales.note([buys(small).id])
+    first = buys(small)
+    small.service.sales.count([first.id], tell_nobody)
 
     def more() -> None:
-        small.service.sales.note([buys(small, 2).id])
-        small.service.sales.catch_up(lambda *_: None)
+        small.service.sales.count([buys(small, 2).id], tell_nobody)
 
     def writes_down(call: Call) -> bool:
-        return call.writes and call.collection == collection and "$unset" in str(call.arguments)
+        return call.writes and call.collection == collection
 
     slow = Meanwhile(writes_down, more)
-    small.process(watched(small.store, slow)).sales.catch_up(lambda *_: None)
+    small.process(watched(small.store, slow)).sales.count([first.id], tell_nobody)
     assert slow.happened
     assert tally(small).sold == 3
-    assert not small.store[collection].count_documents({"due": True})
 
 
-@pytest.mark.parametrize("write", ["sold", "$unset"])
-def test_what_is_asked_for_while_a_block_is_counted_is_counted_later(
-    small: World, write: str
-) -> None:
+@pytest.mark.parametrize("collection", ["shelves", "tallies"])
+def test_two_who_count_something_for_the_first_time(small: World, collection: str) -> None:
     small.sells(4)
-    small.service.sales.note([buys(small).id])
+    first = buys(small)
 
     def more() -> None:
-        small.service.sales.note([buys(small, 2).id])
+        small.service.sales.count([buys(small, 2).id], tell_nobody)
 
     def writes_down(call: Call) -> bool:
-        return call.writes and call.collection == "shelves" and write in str(call.arguments)
+        return call.writes and call.collection == collection
 
     slow = Meanwhile(writes_down, more)
-    small.process(watched(small.store, slow)).sales.catch_up(lambda *_: None)
+    small.process(watched(small.store, slow)).sales.count([first.id], tell_nobody)
     assert slow.happened
-    small.process().sales.catch_up(lambda *_: None)
     assert tally(small).sold == 3
 
 
-def test_a_sum_is_made_though_the_database_was_away_between_count_and_sum(small: World) -> None:
+def test_who_always_loses_lets_the_event_come_again(small: World) -> None:
     small.sells(4)
-    small.service.sales.note([buys(small).id])
-    broken: list[Call] = []
+    order = buys(small)
+    small.service.sales.count([order.id], tell_nobody)
 
-    def away_once(call: Call) -> Any:
-        if call.writes and call.collection == "tallies" and not broken:
-            broken.append(call)
-            raise AutoReconnect
+    def others_are_faster(call: Call) -> Any:
+        if call.writes and call.collection == "tallies":
+            small.service.sales.count([order.id], tell_nobody)
         return call.do()
 
-    sales = small.process(watched(small.store, away_once)).sales
-    sales.rest = 0
+    loser = small.process(watched(small.store, others_are_faster)).sales
+    with pytest.raises(Conflict):
+        loser.count([order.id], tell_nobody)
+
+
+@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_in_between_is_made_good_when_the_event_comes_again(
+    small: World, number: int, after: bool
+) -> None:
+    small.sells(4)
+    order = buys(small)
+    crash = Crash(number, after)
     with pytest.raises(AutoReconnect):
-        sales.catch_up(lambda *_: None)
-    sales.catch_up(lambda *_: None)
-    assert tally(small).sold == 1
-    for collection in ("shelves", "tallies"):
-        assert not small.store[collection].count_documents({"due": True})
+        small.process(watched(small.store, crash)).sales.count([order.id], tell_nobody)
+    assert crash.happened
+    small.process().sales.count([order.id], tell_nobody)
+    assert tally(small) == count(small.orders())
 
 
-def test_counting_leaves_the_database_to_those_who_buy(small: World) -> None:
+def test_an_order_that_cannot_be_read_leaves_out_its_block_alone(small: World) -> None:
+    small.sells(8)
+    orders = [buys(small, 4), buys(small, 4)]
+    small.store["orders"].update_one({"_id": orders[0].id}, {"$set": {"quantity": "many"}})
+    blocks = [order.blocks[0].block for order in orders]
+    counted = small.service.sales._count_blocks(blocks)
+    assert list(counted) == blocks[1:]
+
+
+def test_counting_leaves_the_database_to_those_who_buy(
+    small: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(sales.time, "sleep", rests.append)
     small.sells(4)
     small.service.sales.rest = 10**9
     for _ in range(2):
-        small.service.sales.note([buys(small).id])
-        small.service.sales.catch_up(lambda *_: None)
-    assert tally(small).sold == 1
-    small.process().sales.catch_up(lambda *_: None)
-    assert tally(small).sold == 2
+        small.service.sales.count([buys(small).id], tell_nobody)
+    assert rests == [0, pytest.approx(sales.LONGEST_REST, abs=0.5)]
 
 
 def test_the_seller_is_told_once_it_is_counted(memory: World) -> None:
     memory.sells(5)
-    memory.service.sales.note([buys(memory).id])
-    told: list[tuple[str, str | None]] = []
-    for _ in range(2):
-        memory.service.sales.catch_up(lambda topic, user: told.append((topic, user)))
-    assert told == [("sales", SELLER)]
+    told: list[tuple[str, str | None, int]] = []
+    memory.service.sales.count(
+        [buys(memory).id, buys(memory).id],
+        lambda topic, user: told.append((topic, user, tally(memory).sold)),
+    )
+    assert told == [("sales", SELLER, 2)]
 
 
 def test_looking_at_sales_reads_little(small: World) -> None:

@@ -8,7 +8,7 @@ from pymongo.errors import AutoReconnect
 
 from shared.mongo import Store
 
-WRITES = {"insert_one", "insert_many", "update_one", "bulk_write"}
+WRITES = {"insert_one", "insert_many", "update_one"}
 
 
 @dataclass(frozen=True)

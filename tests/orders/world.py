@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import mongomock
-from mongomock.collection import BulkOperationBuilder
 
 from apps.orders import processes
 from apps.orders.blocks import Wish
@@ -38,18 +37,6 @@ HOLD = timedelta(minutes=15)
 LIVE = ("created", "awaiting:payment", "complete")
 START = datetime(2027, 5, 1, 20, tzinfo=UTC)
 PAIR = Pair("9a1d00000000000000000001", 1)
-
-
-_add_update = BulkOperationBuilder.add_update
-
-
-def _add_update_unsorted(builder: Any, *arguments: Any, sort: None = None, **options: Any) -> None:
-    """mongomock does not know an argument yet that pymongo passes since its version 4.11."""
-    assert sort is None
-    _add_update(builder, *arguments, **options)
-
-
-BulkOperationBuilder.add_update = _add_update_unsorted
 
 
 class Clock:
