@@ -2,13 +2,13 @@
 
 import random
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from apps.orders.blocks import Blocks, Wish
 from apps.orders.units import Units, block_id
 from tests.orders.threads import at_once
 from tests.orders.watched import Call, Meanwhile, watched
-from tests.orders.world import START, TICKET, World, wish
+from tests.orders.world import HOLD, START, TICKET, World, user, wish
 
 
 def units(*wishes: Wish) -> list[int]:
@@ -245,3 +245,31 @@ def test_entries_whose_time_ended_in_a_window(small: World) -> None:
     assert ended(START - minute, START) == ["a"]
     assert ended(START, START + minute) == ["b", "b"]
     assert ended(START - minute, START + minute) == ["a", "b", "b"]
+
+
+def test_what_was_taken_before_ends_were_noted_is_found(small: World) -> None:
+    small.sells(8)
+    orders = [small.reserves(2), small.reserves(6)]
+    blocks = small.store["blocks"]
+    blocks.update_many({}, {"$unset": {"until": ""}})
+    blocks.drop_index("until_1")
+    assert not ends(small)
+    small.service.blocks.ensure_indexes()
+    assert set(ends(small)) == {order.id for order in orders}
+
+
+def test_an_entry_is_found_after_later_ones_were_taken_and_given_back(small: World) -> None:
+    small.sells(4)
+    early = small.reserves()
+    small.passes(timedelta(minutes=5))
+    later, last = small.reserves(), small.reserves()
+    small.service.cancel(user(), last.id)
+    small.service.sweep_unreleased()
+    assert ends(small, latest=early.expires_at) == [early.id]
+    assert ends(small, after=early.expires_at) == [later.id]
+
+
+def ends(world: World, after: datetime = START, latest: datetime = START + 2 * HOLD) -> list[str]:
+    """The orders of the entries that end in a window."""
+    found = world.service.blocks.entries_until(after, latest)
+    return [entry["order_id"] for _, entries in found for entry in entries]
