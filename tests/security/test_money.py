@@ -127,14 +127,9 @@ def test_an_attacker_wants_to_pay_for_what_was_cancelled(
 ):
     order = attacker.reserves(ticket)
     attacker.cancels(order).expect(204)
-    answer = world_answers(lambda: attacker.offers_card(order))
+    answer = attacker.offers_card(order)
     assert answer.status == 400
     assert charged(stack, order) == 0
-
-
-def world_answers(ask: Any) -> Answer:
-    """Once payments knows of the order."""
-    return wait_until(lambda: (a := ask()).status != 404 and a, "payments to know the order")
 
 
 def test_an_attacker_wants_a_key_to_mean_two_things(attacker: Person, ticket: Json):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.system.world import Person, World
+from tests.system.world import GOOD_CARD, Person, World
 
 
 @pytest.mark.parametrize("attempt", range(5))
@@ -35,11 +35,12 @@ def test_an_order_that_does_not_arrive_at_payments_keeps_its_hold(
     world.stack.stop("payments-worker")
     try:
         order = buyer.reserves(seller.sells())
-        refused = buyer.offers_card(order).expect(404)
+        body = {"orderId": order["id"], "token": GOOD_CARD}
+        refused = buyer.post("/api/payments", body).expect(404)
         assert refused.headers["retry-after"] == "1"
         assert buyer.order(order)["status"] == "created"
     finally:
         world.stack.start_part("payments-worker")
     later = buyer.reserves(seller.sells())
-    world.until_answered(lambda: buyer.offers_card(later), 201)
+    buyer.pays(later)
     buyer.sees_order(later, status="complete")

@@ -54,16 +54,15 @@ class Person(Client):
 
     def reserves(self, ticket: Json, quantity: int = 1) -> Json:
         """Reserve, as soon as orders knows the ticket; one request does not wait for long."""
-
-        def known() -> Answer | None:
-            answer = self.asks_for(ticket, quantity)
-            return None if answer.status == 404 else answer
-
-        return wait_until(known, "orders to know the ticket").expect(201).json
+        answer = _once_known(lambda: self.asks_for(ticket, quantity), "orders to know the ticket")
+        return answer.expect(201).json
 
     def offers_card(self, order: Json, card: str = GOOD_CARD, **headers: str) -> Answer:
-        """Try to pay."""
-        return self.post("/api/payments", {"orderId": order["id"], "token": card}, **headers)
+        """Try to pay, as soon as payments knows the order."""
+        body = {"orderId": order["id"], "token": card}
+        return _once_known(
+            lambda: self.post("/api/payments", body, **headers), "payments to know the order"
+        )
 
     def pays(self, order: Json, card: str = GOOD_CARD) -> Json:
         return self.offers_card(order, card).expect(201).json
@@ -88,6 +87,16 @@ class Person(Client):
 
     def sees_ticket(self, ticket: Json, seconds: float = 15.0, **wanted: object) -> Json:
         return _seen(lambda: self.get(f"/api/tickets/{ticket['id']}").json, wanted, seconds)
+
+
+def _once_known(ask: Callable[[], Answer], what: str) -> Answer:
+    """The answer, once it is not 404 any more."""
+
+    def known() -> Answer | None:
+        answer = ask()
+        return None if answer.status == 404 else answer
+
+    return wait_until(known, what)
 
 
 def _seen(look: Callable[[], Json], wanted: Json, seconds: float) -> Json:
