@@ -5,7 +5,7 @@ of any run before, and then changes only blocks that it still owns. So two runs 
 the same missing units, however long one of them was paused (docs/adr/0003-allotment.md).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from pymongo.errors import DuplicateKeyError
@@ -91,7 +91,7 @@ class Allotment:
         """Tell everyone what is free of a ticket, if that has changed since it was last told."""
         self.announce_all([ticket_id])
 
-    def announce_all(self, ticket_ids: Iterable[str]) -> None:
+    def announce_all(self, ticket_ids: Collection[str]) -> None:
         """The same of several tickets, which are read together."""
         known = self.announced.documents(ticket_ids)
         counted = self._count_all([self.announced.load(document) for document in known.values()])
