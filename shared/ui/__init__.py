@@ -5,7 +5,6 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, request
@@ -19,7 +18,7 @@ from shared.people import User
 from shared.ui import covers
 
 STATIC = Path(__file__).parent / "static"
-ICONS = "icons-lucide-1.62.0.svg"
+ICONS = Path(__file__).parent / "icons-lucide-1.62.0.svg"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -62,10 +61,10 @@ def init_app(app: Flask, prefix: str) -> None:
     def asset(name: str) -> str:
         return paths[name]
 
-    @cache
+    icons = _icons()
+
     def icon(name: str) -> Markup:
-        use = f'<use href="{paths[ICONS]}#{name}"/>'
-        return Markup(f'<svg class="icon" width="20" height="20" aria-hidden="true">{use}</svg>')  # noqa: S704 - names are in our own templates
+        return icons[name]
 
     def cover_url(key: str, title: str) -> str:
         return f"{prefix}/covers/{covers.motif(key, title)}-{key}.svg"
@@ -96,6 +95,19 @@ def _assets() -> dict[str, Asset]:
             packed=packed if len(packed) < len(content) * 0.9 else b"",
         )
     return assets
+
+
+def _icons() -> dict[str, Markup]:
+    """Every icon as it stands in a page.
+
+    Drawn in the page itself: one out of another file is copied into the page for each use, which
+    is more work before the first paint than the shapes are, and a file more to wait for.
+    """
+    svg = '<svg class="icon" viewBox="0 0 24 24" width="20" height="20" aria-hidden="true">{}</svg>'
+    symbols = re.findall(
+        r'<symbol id="([^"]+)" viewBox="0 0 24 24">(.+)</symbol>', ICONS.read_text()
+    )
+    return {name: Markup(svg.format(shapes)) for name, shapes in symbols}  # noqa: S704 - a file of ours
 
 
 def _with_served_names(style: bytes, assets: dict[str, Asset]) -> bytes:

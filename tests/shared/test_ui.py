@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -12,6 +13,8 @@ from shared import ui
 from shared.ui import covers
 
 KEY = "0123456789abcdef01234567"
+ROOT = Path(ui.__file__).parents[2]
+ICON = r'\bicon\("([^"]+)"\)'
 
 
 @pytest.fixture
@@ -26,6 +29,10 @@ def client() -> FlaskClient:
     @app.get("/cover/<title>")
     def cover(title: str) -> str:
         return app.jinja_env.globals["cover_url"](KEY, title)
+
+    @app.get("/icon/<name>")
+    def icon(name: str) -> str:
+        return app.jinja_env.globals["icon"](name)
 
     return app.test_client()
 
@@ -72,6 +79,16 @@ def test_a_first_visit_costs_less_than_60_kilobytes(client: FlaskClient) -> None
     answers = [client.get(path, headers={"Accept-Encoding": "gzip"}) for path in paths]
     page = 8_000  # the page itself and the heads of all answers
     assert sum(len(answer.data) for answer in answers) + page < 60 * 1024
+
+
+def test_every_icon_that_a_template_names_is_drawn_in_the_page_itself(client: FlaskClient) -> None:
+    templates = [path for part in ("shared", "apps") for path in (ROOT / part).rglob("*.html")]
+    named = {name for path in templates for name in re.findall(ICON, path.read_text())}
+    assert len(named) > 20
+    for name in named:
+        drawing = ElementTree.fromstring(client.get(f"/icon/{name}").text)  # noqa: S314 - our own
+        assert {shape.tag for shape in drawing} <= {"path", "circle", "rect", "line", "ellipse"}
+        assert len(drawing) > 0
 
 
 @pytest.mark.parametrize("motif", covers.MOTIFS)
