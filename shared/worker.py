@@ -68,9 +68,16 @@ def consumer(durable: str, handlers: Handlers) -> Consumer:
 
 
 def batch_consumer(
-    durable: str, kinds: list[type[Event]], handle_all: Callable[[list[Any]], None], linger: float
+    durable: str,
+    kinds: list[type[Event]],
+    handle_all: Callable[[list[Any]], None],
+    linger: float,
+    rest: float = 0.0,
 ) -> Consumer:
-    """A durable consumer that gives its handler all events that arrive within `linger` seconds."""
+    """A durable consumer that gives its handler all events that arrive within `linger` seconds.
+
+    Then it rests `rest` times as long as they took.
+    """
     failures: Counter[int] = Counter()
 
     def handle(messages: list[Message]) -> list[Outcome]:
@@ -92,7 +99,7 @@ def batch_consumer(
         return outcomes
 
     subjects = [kind.subject_name for kind in kinds]
-    return Consumer(durable, subjects, handle, loops=1, batch=200, linger=linger)
+    return Consumer(durable, subjects, handle, loops=1, batch=200, linger=linger, rest=rest)
 
 
 def _parse_all(messages: list[Message]) -> tuple[list[tuple[int, Event]], list[Outcome]]:

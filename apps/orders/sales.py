@@ -7,7 +7,6 @@ writes only if nobody has written since: what was counted later never gives way 
 earlier. The event that asks for a count is acknowledged after it, and so comes again after a crash.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,8 +26,6 @@ from shared.mongo import Store as Database
 from shared.worker import for_each
 
 ATTEMPTS = 20  # lost races for one count; each loss means that another process has counted
-REST = 4  # times as long as it has counted, a process leaves the database to those who buy
-LONGEST_REST = 2.0  # seconds
 
 _ADAPTER = TypeAdapter(Count)
 
@@ -40,8 +37,6 @@ class Sales:
         self._orders, self._blocks = orders, blocks
         self._shelves = database["shelves"]
         self._tallies = database["tallies"]
-        self.rest = REST
-        self._rest_until = 0.0
 
     def ensure_indexes(self) -> None:
         self._shelves.create_index("ticket_id")
@@ -54,8 +49,6 @@ class Sales:
 
         Raises Conflict when others count the same again and again.
         """
-        time.sleep(max(0.0, self._rest_until - time.monotonic()))
-        begun = time.monotonic()
         blocks = {
             order.blocks[0].block: order.ticket.seller_id
             for order in self._orders.read(order_ids)
@@ -66,8 +59,6 @@ class Sales:
         _write_all(self._tallies, list(sellers), lambda tickets: self._add_up(tickets, sellers))
         for seller_id in sellers.values():
             tell("sales", seller_id)
-        ended = time.monotonic()
-        self._rest_until = ended + min(self.rest * (ended - begun), LONGEST_REST)
 
     def _count_blocks(self, blocks: list[str]) -> dict[str, Document]:
         """What is in these blocks; without those of which an order can't be read."""

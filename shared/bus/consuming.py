@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 from nats.aio.msg import Msg
@@ -72,8 +73,10 @@ class Consuming:
             return
         if consumer.batch > 1:
             received += await _rest(subscription, consumer.batch - 1, consumer.linger)
+        begun = time.monotonic()
         # Leaving cancels the waiting, not the work.
         await asyncio.shield(self.bus.keep_in_hand(self._work(received)))
+        await asyncio.sleep(consumer.rest * (time.monotonic() - begun))
 
     async def _work(self, received: list[Msg]) -> None:
         messages = [message_of(msg) for msg in received]

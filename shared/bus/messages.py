@@ -43,7 +43,10 @@ Handler = Callable[[list[Message]], list[Outcome]]
 
 @dataclass(frozen=True)
 class Consumer:
-    """A durable pull consumer. `handle` gets up to `batch` messages that arrive within `linger`."""
+    """A durable pull consumer. `handle` gets up to `batch` messages that arrive within `linger`.
+
+    After that each loop rests `rest` times as long as they took, for what others do is more urgent.
+    """
 
     durable: str
     subjects: list[str]
@@ -51,6 +54,7 @@ class Consumer:
     loops: int = 4
     batch: int = 1
     linger: float = 0.0
+    rest: float = 0.0
 
 
 def tell_nobody(topic: str, user_id: str | None) -> None:

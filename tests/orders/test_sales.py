@@ -2,10 +2,8 @@
 
 import csv
 import io
-import itertools
 import re
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.errors import AutoReconnect
 
-from apps.orders import create_app, handlers, sales
+from apps.orders import create_app, handlers
 from apps.orders.chart import HEIGHT, WIDTH, chart
 from apps.orders.counts import Count, count, last_days
 from apps.orders.models import Order
@@ -153,23 +151,6 @@ def test_an_order_that_cannot_be_read_leaves_out_its_block_alone(small: World) -
     blocks = [order.blocks[0].block for order in orders]
     counted = small.service.sales._count_blocks(blocks)
     assert list(counted) == blocks[1:]
-
-
-def test_counting_leaves_the_database_to_those_who_buy(
-    small: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rests: list[float] = []
-    clock = SimpleNamespace(monotonic=itertools.count().__next__, sleep=rests.append)
-    monkeypatch.setattr(sales, "time", clock)  # each look at it is a second later
-    small.sells(4)
-    small.service.sales.rest = 1
-    for _ in range(2):
-        small.service.sales.count([buys(small).id], tell_nobody)
-    assert rests == [0, 0]
-    small.service.sales.rest = 10**9
-    for _ in range(2):
-        small.service.sales.count([buys(small).id], tell_nobody)
-    assert rests[2:] == [0, sales.LONGEST_REST - 1]
 
 
 def test_the_seller_is_told_once_it_is_counted(memory: World) -> None:

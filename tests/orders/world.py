@@ -129,7 +129,6 @@ class World:
             None,
         )
         made.clock = self.clock
-        made.sales.rest = 0
         return made
 
     # --- what happens -----------------------------------------------------------------------------

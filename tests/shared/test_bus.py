@@ -149,6 +149,21 @@ def test_a_batch_holds_what_arrives_within_its_time(bus: Bus):
     assert inbox.batches[0] == 20
 
 
+def test_a_consumer_that_rests_takes_nothing_and_leaves_at_once(make_bus: MakeBus):
+    bus, resting, other = make_bus(), Inbox(), Inbox()
+    bus.consume(consumer(resting, "resting", loops=1, rest=10**9))
+    bus.consume(consumer(other, "other"))
+    publish(bus, "one")
+    resting.wait_for("one")
+    publish(bus, "two", "three")
+    other.wait_for("one", "two", "three")
+    bus.close()
+    assert resting.texts == ["one"]
+    bus = make_bus()
+    bus.consume(consumer(resting, "resting"))
+    resting.wait_for("one", "two", "three")
+
+
 # --- outcomes -------------------------------------------------------------------------------------
 
 
