@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from dev.stack.settings import WEBHOOK_EVENTS
 from dev.stripe.__main__ import main
+from dev.stripe.subscription import WEBHOOK_EVENTS
 
 if __name__ == "__main__":
     secret = Path("/run/secrets/stripe_webhook_secret").read_text()

@@ -16,10 +16,10 @@ from dev.stack.settings import (
     EMULATOR_KEY,
     EMULATOR_PUBLISHABLE_KEY,
     ROOT,
-    WEBHOOK_EVENTS,
     Settings,
     SettingsError,
 )
+from dev.stripe.subscription import WEBHOOK_EVENTS
 
 KEEPERS = ("auth", "tickets", "orders", "payments")  # of data, each with a database of its own
 ROUTED = (*KEEPERS, "live")

@@ -11,18 +11,6 @@ ROOT = Path(__file__).resolve().parents[2]
 EMULATOR_KEY = "sk_test_embedded"
 EMULATOR_PUBLISHABLE_KEY = "pk_test_embedded"
 
-# What a webhook endpoint at Stripe is asked to send: the events that payments acts on.
-WEBHOOK_EVENTS = (
-    "payment_intent.amount_capturable_updated",
-    "payment_intent.succeeded",
-    "payment_intent.payment_failed",
-    "payment_intent.canceled",
-    "payment_intent.requires_action",
-    "charge.refunded",
-    "charge.refund.updated",
-    "refund.failed",
-)
-
 VARIABLES = {
     "PORT": "port of the gateway, the only one people use (default 8000)",
     "DATA": "folder of all data, logs and keys (default .data in the project)",

@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 
 from apps.payments import service
 from apps.payments.models import Payment
-from dev.stack.settings import ROOT, WEBHOOK_EVENTS
+from dev.stack.settings import ROOT
+from dev.stripe.subscription import WEBHOOK_EVENTS
 from dev.stripe.webhooks import signature
 from tests.payments.market import AMOUNT, BUYER, ORDER
 from tests.payments.shop import CONFIRM, INTENTS, Site
