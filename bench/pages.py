@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from bench import usage
 from bench.figures import Result, Round
 from bench.ground import Ground
+from bench.load import Load
 from bench.scenarios import WARM_SECONDS, crowd, hot_ticket, orders_of
 
 PAGES = 2_000
@@ -34,12 +35,8 @@ class Pages:
         memory: Mapping[str, int] = {}
         spent: list[usage.Usage] = []
         for _ in range(ground.effort.rounds):
-            tickets = hot_ticket(ground)
-            load = crowd(orders_of(ground, tickets))
-            load.measure(WARM_SECONDS)
-            ground.rest()
-            without = load.measure(ground.effort.seconds)
-            ground.rest()
+            without = _rush(ground)[1].measure(ground.effort.seconds)
+            tickets, load = _rush(ground)
             with _open(ground.stack.port, f"ticket:{tickets[0]}", PAGES):
                 before = usage.now(ground.pids, ground.stores)
                 rounds.append(Round(load.measure(ground.effort.seconds), without))
@@ -47,6 +44,15 @@ class Pages:
                 memory = usage.cost(ground.pids, []).memory
         cost = replace(usage.cost(ground.pids, spent), memory=memory)
         return Result(self.name, self.about, rounds, cost, "the same rush without any page")
+
+
+def _rush(ground: Ground) -> tuple[list[str], Load]:
+    """A rush on a ticket of its own, as each reservation makes the next one a little slower."""
+    tickets = hot_ticket(ground)
+    load = crowd(orders_of(ground, tickets))
+    load.measure(WARM_SECONDS)
+    ground.rest()
+    return tickets, load
 
 
 @contextmanager

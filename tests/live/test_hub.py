@@ -72,6 +72,22 @@ def test_what_changes_often_is_told_at_once_then_now_and_then_and_the_last_one_t
     run(work())
 
 
+@pytest.mark.parametrize(("for_each", "again"), [(0.0, ["ticket:1"]), (60.0, [])])
+def test_a_topic_of_many_pages_is_told_less_often(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, for_each: float, again: list[str]
+) -> None:
+    monkeypatch.setattr(hub_module, "FOR_EACH_PAGE", for_each)
+
+    async def work() -> None:
+        pages = [hub.open([TICKET], None) for _ in range(2)]
+        hub.changed([TICKET])
+        assert [await heard(page) for page in pages] == [["ticket:1"]] * 2  # the first at once
+        hub.changed([TICKET])
+        assert [await heard(page) for page in pages] == [again] * 2
+
+    run(work())
+
+
 def test_topics_do_not_wait_for_each_other(hub: Hub) -> None:
     async def work() -> None:
         stream = hub.open([TICKET, MINE], None)
