@@ -12,13 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from dev.stack.probes import REPLICA_SET, Check
-from dev.stack.settings import (
-    EMULATOR_KEY,
-    EMULATOR_PUBLISHABLE_KEY,
-    ROOT,
-    Settings,
-    SettingsError,
-)
+from dev.stack.settings import EMULATOR_KEY, EMULATOR_PUBLISHABLE_KEY, ROOT, Settings, SettingsError
 from dev.stripe.subscription import WEBHOOK_EVENTS
 
 KEEPERS = ("auth", "tickets", "orders", "payments")  # of data, each with a database of its own
