@@ -17,7 +17,12 @@ from shared.web.answers import (
     sign_in_url,
     wants_fragment,
 )
-from shared.web.protection import Protected, refuse_beyond_scope, refuse_other_origins
+from shared.web.protection import (
+    Protected,
+    ReadToTheEnd,
+    refuse_beyond_scope,
+    refuse_other_origins,
+)
 from shared.web.reading import (
     MAX_BODY,
     MAX_KEY,
@@ -84,6 +89,7 @@ def create(
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)
     headers = protective(secure=settings.secure, form_targets=form_targets)
     app.wsgi_app = Protected(app.wsgi_app, headers)
+    app.wsgi_app = ReadToTheEnd(app.wsgi_app)
     Htmx(app)
     identity.init_app(app, settings, person)
     ui.init_app(app, prefix)

@@ -97,8 +97,9 @@ def away(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     with socket.socket() as listener:
         port = free_port()
         if request.param == "hanging":
-            listener.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", 0))
             listener.listen()
+            port = listener.getsockname()[1]
         alarms = Alarms(f"redis://127.0.0.1:{port}/0", SECRET_KEY)
         alarms.when_one_rings(lambda _: None)
         yield alarms

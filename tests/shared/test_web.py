@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from io import BytesIO
 from typing import Annotated, Any
 
 import pytest
@@ -547,6 +548,32 @@ def test_every_answer_carries_the_protections(client: FlaskClient, method: str, 
     assert "unsafe" not in policy
     assert answer.headers["Cache-Control"] == "no-store"
     assert "Strict-Transport-Security" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "size"),
+    [
+        ("POST", "/api/forbidden", 10),
+        ("DELETE", "/api/nowhere", 10),
+        ("POST", "/api/echo", 120_000),
+        ("PUT", "/api/echo", 10),
+    ],
+)
+def test_a_body_is_read_even_where_it_is_refused(
+    client: FlaskClient, method: str, path: str, size: int
+):
+    """The server closes a connection with an unread body, perhaps under the next request."""
+    sent = BytesIO(b"x" * size)
+    answer = client.open(path, method=method, input_stream=sent, content_length=size)
+    assert answer.status_code in {403, 404, 405, 413}
+    assert sent.tell() == size
+
+
+def test_a_body_that_never_ends_is_not_waited_for(client: FlaskClient):
+    sent = BytesIO(b"x" * 3_000_000)
+    headers = {"Transfer-Encoding": "chunked"}
+    client.post("/api/forbidden", input_stream=sent, headers=headers).get_data()
+    assert 120_000 < sent.tell() < 2_000_000
 
 
 def test_static_files_are_kept_for_ever_and_carry_the_protections(client: FlaskClient):

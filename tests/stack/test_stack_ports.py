@@ -30,6 +30,16 @@ def another_process(wanted: int = 0) -> Iterator[int]:
         process.kill()
 
 
+@contextmanager
+def listening(port: int) -> Iterator[None]:
+    """Somebody else's server, also where connections of an earlier one have just been closed."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        yield
+
+
 def test_a_block_belongs_to_one_process_until_it_ends():
     with another_process() as first:
         taken = first_of_block(first)
@@ -42,14 +52,10 @@ def test_a_block_belongs_to_one_process_until_it_ends():
 
 def test_a_block_with_a_port_in_use_is_left_alone():
     block = take_block()
-    with another_process() as first, socket.socket() as listener:
-        listener.bind(("127.0.0.1", first + 7))
-        listener.listen()
+    with another_process() as first, listening(first + 7):
         assert not is_free(first + 7)
         wanted = first_of_block(first)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", first + 7))
-        listener.listen()
+    with listening(first + 7):
         assert first_of_block(take_block(wanted)[0]) not in (wanted, first_of_block(block[0]))
     assert first_of_block(take_block(wanted)[0]) == wanted  # and it was given back
 
@@ -58,9 +64,7 @@ def test_free_ports_differ_and_none_is_in_use():
     """Servers of other tests may listen on some of this process's ports."""
     few = [free_port() for _ in range(10)]
     assert len(set(few)) == 10
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", few[0]))
-        listener.listen()
+    with listening(few[0]):
         assert few[0] not in {free_port() for _ in range(SIZE)}
 
 
