@@ -1,9 +1,11 @@
 """What stands between a request and the views, and between their answer and the connection."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from flask import request
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wsgi import get_input_stream
 
 from shared import identity
 from shared.config import Settings
@@ -12,7 +14,7 @@ from shared.web.refusals import SAFE_METHODS
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
-    from _typeshed.wsgi import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 Headers = list[tuple[str, str]]
 
@@ -86,13 +88,19 @@ class ReadToTheEnd:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
+        if environ.get("CONTENT_LENGTH", "0") == "0":
+            return self._app(environ, start_response)
+        body = get_input_stream(environ)  # ends where the body does, which not every server's does
+        environ["wsgi.input"], environ["wsgi.input_terminated"] = body, True
         answer = self._app(environ, start_response)
-        if environ.get("CONTENT_LENGTH", "0") != "0" or "HTTP_TRANSFER_ENCODING" in environ:
-            _discard(environ["wsgi.input"])
+        _discard(body)
         return answer
 
 
-def _discard(body: "InputStream") -> None:
-    for _ in range(LEFTOVER // AT_ONCE):
-        if not body.read(AT_ONCE):
-            return
+def _discard(body: IO[bytes]) -> None:
+    try:
+        for _ in range(LEFTOVER // AT_ONCE):
+            if not body.read(AT_ONCE):
+                return
+    except ClientDisconnected:
+        return  # the connection is closed already

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from jinja2 import ChoiceLoader, DictLoader
 from pydantic import Field
 from pymongo.errors import AutoReconnect, OperationFailure
+from werkzeug.test import TestResponse
 
 from shared import errors, web
 from shared.config import Settings
@@ -569,11 +570,25 @@ def test_a_body_is_read_even_where_it_is_refused(
     assert sent.tell() == size
 
 
-def test_a_body_that_never_ends_is_not_waited_for(client: FlaskClient):
+def test_a_body_without_end_is_not_read_to_it(client: FlaskClient):
     sent = BytesIO(b"x" * 3_000_000)
-    headers = {"Transfer-Encoding": "chunked"}
-    client.post("/api/forbidden", input_stream=sent, headers=headers).get_data()
+    post_beside_its_length(client, sent, 10**12)
     assert 120_000 < sent.tell() < 2_000_000
+
+
+def test_what_follows_a_body_is_left_to_the_next_request(client: FlaskClient):
+    sent = BytesIO(b"0123456789POST / HTTP/1.1")
+    post_beside_its_length(client, sent, 10)
+    assert sent.tell() == 10
+
+
+def test_a_body_that_breaks_off_is_refused_like_another(client: FlaskClient):
+    assert post_beside_its_length(client, BytesIO(b"x"), 10).status_code == 403
+
+
+def post_beside_its_length(client: FlaskClient, sent: BytesIO, told: int) -> TestResponse:
+    length = {"CONTENT_LENGTH": str(told)}
+    return client.post("/api/forbidden", input_stream=sent, environ_overrides=length)
 
 
 def test_static_files_are_kept_for_ever_and_carry_the_protections(client: FlaskClient):
