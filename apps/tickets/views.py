@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, current_app, flash, request
-from jinja2_fragments.flask import render_block
-from markupsafe import Markup
+from flask import Blueprint, Response, current_app, flash, request, session
 from werkzeug.wrappers import Response as BaseResponse
 
 from apps.tickets.api import service
@@ -16,6 +14,7 @@ from shared import web
 from shared.errors import FieldError, InvalidInput, PreconditionFailed
 from shared.identity import require_user
 from shared.ready import Ready
+from shared.ui.frame import Unframed, unframed
 from shared.web.ready import wants_latest
 
 blueprint = Blueprint("views", __name__, template_folder="templates")
@@ -42,16 +41,11 @@ def index() -> Response:
 
 def _whole(read: Callable[[], Page], sort: str) -> Response:
     """The list with the page around it, which alone says who is looking at it."""
-
-    def make() -> tuple[Markup, Markup]:
-        shown = _shown(read(), sort)
-        top, content = (render_block(LIST, block, **shown) for block in ("top", "content"))
-        return Markup(top), Markup(content)  # noqa: S704 - rendered by our own template
-
-    ready: Ready[tuple[Markup, Markup]] = current_app.extensions["ready"]
-    latest = wants_latest(request.environ)
-    top, content = make() if latest else ready.get(request.query_string, make)
-    return web.render("tickets/list.html", top=top, content=content, values=request.args)
+    ready: Ready[Unframed] = current_app.extensions["ready"]
+    if session or wants_latest(request.environ):  # a session holds notices for this reader
+        return web.render(LIST, **_shown(read(), sort))
+    key = request.path, request.query_string
+    return web.put_together(ready.get(key, lambda: unframed(LIST, **_shown(read(), sort))))
 
 
 def _list(page: Page, errors: list[FieldError] | None = None, sort: str = "newest") -> Response:

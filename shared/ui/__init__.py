@@ -4,18 +4,16 @@ import gzip
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from flask import Blueprint, Flask, Response, request
 from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
-from shared import identity
-from shared.errors import Unavailable
 from shared.fields import ID_PATTERN, to_text
-from shared.people import User
 from shared.ui import covers
+from shared.ui.frame import iso, now, server_time, visitor_menu, who
 
 STATIC = Path(__file__).parent / "static"
 ICONS = Path(__file__).parent / "icons-lucide-1.62.0.svg"
@@ -69,7 +67,7 @@ def init_app(app: Flask, prefix: str) -> None:
     def cover_url(key: str, title: str) -> str:
         return f"{prefix}/covers/{covers.motif(key, title)}-{key}.svg"
 
-    for template_global in (asset, icon, cover_url, who, now):
+    for template_global in (asset, icon, cover_url, who, now, server_time, visitor_menu):
         blueprint.add_app_template_global(template_global)
     for template_filter in (money, moment, iso, cover, sentence):
         blueprint.add_app_template_filter(template_filter)
@@ -144,18 +142,6 @@ def _for_ever(response: Response) -> Response:
 # --- in templates ---------------------------------------------------------------------------------
 
 
-def who() -> User | None:
-    """Who reads this page. While nobody can be checked, a page is shown all the same."""
-    try:
-        return identity.who()
-    except Unavailable:
-        return None
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 def money(amount: int, currency: str) -> str:
     return to_text(amount, currency)
 
@@ -163,10 +149,6 @@ def money(amount: int, currency: str) -> str:
 def moment(time: datetime) -> str:
     """A time as people read it, such as Sat 1 May 2027, 20:00 UTC."""
     return f"{time:%a} {time.day} {time:%b %Y, %H:%M} UTC"
-
-
-def iso(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def cover(key: str) -> str:

@@ -10,6 +10,8 @@ from itsdangerous import URLSafeTimedSerializer
 from jinja2_fragments.flask import render_block
 from werkzeug.wrappers import Response as BaseResponse
 
+from shared.ui.frame import Unframed
+
 
 def wants_fragment() -> bool:
     """Whether htmx asks for a part of a page rather than for the page."""
@@ -24,7 +26,15 @@ def render(template: str, block: str = "content", status: int = 200, **context: 
         if wants_fragment()
         else render_page(template, **context)
     )
-    response = make_response(text, status)
+    return _for_one_reader(make_response(text, status))
+
+
+def put_together(page: Unframed) -> Response:
+    """A page that was rendered without its frame, for the person who asks."""
+    return _for_one_reader(Response(page.for_visitor()))
+
+
+def _for_one_reader(response: Response) -> Response:
     response.headers["Vary"] = "HX-Request, Cookie"
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -70,6 +70,30 @@ def test_a_kept_page_says_who_looks_at_it(seller: FlaskClient, visitor: FlaskCli
     assert "Sign up" in visitor.get("/").text
 
 
+def test_a_kept_page_marks_the_path_that_it_is_asked_for_by(visitor: FlaskClient) -> None:
+    current = '<a href="/" aria-current="page">'
+    assert current in visitor.get("/").text
+    assert current not in visitor.get("/tickets").text
+
+
+def test_notices_are_for_one_reader(visitor: FlaskClient, stranger: FlaskClient) -> None:
+    visitor.get("/")
+    with visitor.session_transaction() as session:
+        session["_flashes"] = [("good", "Only for you")]
+    assert "Only for you" in visitor.get("/").text
+    assert "Only for you" not in visitor.get("/").text
+    assert "Only for you" not in stranger.get("/").text
+
+
+def test_nothing_that_is_typed_is_taken_for_a_part_of_the_frame(
+    seller: FlaskClient, visitor: FlaskClient
+) -> None:
+    for title in ("<!--the visitor-->", "<!--the time-->"):
+        assert seller.post("/api/tickets", json={**TICKET, "title": title}).status_code == 201
+    for _ in range(2):
+        assert visitor.get("/?q=<!--the visitor-->").text.count("Sign up") == 1
+
+
 def test_other_questions_get_other_answers(seller: FlaskClient, visitor: FlaskClient) -> None:
     seller.post("/api/tickets", json=TICKET)
     assert len(visitor.get("/api/tickets").json or []) == 1
