@@ -20,6 +20,7 @@ from shared.people import ADMIN, User
 from shared.revocations import Revocations
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask, Request
 
 log = logs.get(__name__)
@@ -168,6 +169,18 @@ def user_of(claims: dict[str, Any]) -> User:
         role=str(claims.get("role", "user")),
         scopes=frozenset(map(str, claims["scopes"])) if "scopes" in claims else None,
     )
+
+
+def visitor(environ: "WSGIEnvironment", identity: Identity, cookie: str) -> User | None:
+    """Who looks at what all may see, by their cookie; while nobody can be checked, nobody."""
+    from werkzeug.http import parse_cookie
+
+    token = parse_cookie(environ).get(cookie, "")
+    try:
+        user = identity.user(token) if token else None
+    except Unavailable:
+        return None
+    return None if user and user.scopes is not None else user
 
 
 def cookie_name(settings: Settings) -> str:

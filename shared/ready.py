@@ -52,6 +52,11 @@ class Ready(Generic[T]):
             is_first, found.until = now >= found.until, found.dies
         return None if is_first else found.what
 
+    def peek(self, key: Hashable) -> T | None:
+        """What was made lately, for whoever would not make it anew."""
+        found = self._made.get(key)
+        return found.what if found and self._now() < found.until else None
+
     def begin(self) -> tuple[int, float]:
         """To be called before something is read that is to be kept."""
         return self._changes, self._now()

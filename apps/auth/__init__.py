@@ -24,6 +24,7 @@ def create_app(
         admin,
         api,
         api_account,
+        asking,
         doors,
         views,
         views_account,
@@ -32,6 +33,7 @@ def create_app(
         views_safety,
     )
     from shared import openapi, web
+    from shared.identity import cookie_name
     from shared.limits import Limits
     from shared.ready import Ready
     from shared.web.ready import forget_after_changes
@@ -41,6 +43,7 @@ def create_app(
     app.extensions["services"] = services
     app.extensions["lately"] = looked = Ready[Any](lately, SESSIONS)
     forget_after_changes(app, looked)
+    app.wsgi_app = asking.WhoAsks(app.wsgi_app, person, cookie_name(settings), looked)
     app.extensions["limits"] = Limits(settings.redis_url, enabled=settings.rate_limits)
     app.before_request(doors.refuse_programs)
     for door in (api, api_account, views, views_account, views_letters, views_safety):

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, jsonify
 from pydantic import BaseModel
 
-from apps.auth import cookies, doors
+from apps.auth import asking, cookies, doors
 from apps.auth.doors import services
 from apps.auth.inputs import Credentials, NewAccount
 from apps.auth.models import Account
@@ -68,13 +68,11 @@ def sign_out() -> Response:
     return response
 
 
-@blueprint.get("/api/users/currentuser")
+@blueprint.get(asking.PATH)
 @documented({200: CurrentUserOut})
 def current_user() -> Response:
     """Who is asking, or null."""
-    user = who()
-    known = {"id": user.id, "email": user.email} if user else None
-    response = jsonify({"currentUser": known})
+    response = jsonify(asking.current(who()))
     cookies.renew(response, services().accounts)
     return response
 

@@ -3,10 +3,10 @@
 from flask import current_app, g
 from werkzeug.wrappers import Response
 
+from apps.auth.asking import Looked, looked_at
 from apps.auth.config import Settings
 from apps.auth.service import Accounts
 from shared.identity import cookie_name, who
-from shared.ready import Ready
 from shared.revocations import LIFETIME
 
 
@@ -33,9 +33,8 @@ def renew(response: Response, service: Accounts) -> None:
     user = who()
     if not (user and g.get("by_cookie")):
         return
-    lately: Ready[tuple[str | None]] = current_app.extensions["lately"]
-    shown = ("renewed", user.session_id, user.issued_at)
-    (token,) = lately.get(shown, lambda: (service.renewed(user),))
+    lately: Looked = current_app.extensions["lately"]
+    (token,) = lately.get(looked_at(user), lambda: (service.renewed(user),))
     if token:
         hand_out(response, token)
 

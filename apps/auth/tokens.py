@@ -107,6 +107,14 @@ class Doorkeeper(Identity):
                 raise Unavailable from error
             raise
 
+    def at_a_glance(self, token: str) -> User | None:
+        """The user of a session's token for who only looks, where no question is needed."""
+        try:
+            user = super().user(token)
+        except Unavailable:
+            return None
+        return user if user and user.scopes is None and self._up_to_date() else None
+
     def _only_looks(self, user: User) -> bool:
         return user.scopes is None and request.method in SAFE_METHODS
 

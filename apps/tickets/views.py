@@ -1,9 +1,8 @@
 """The pages: finding tickets, and one ticket with what its seller may do."""
 
-from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, current_app, flash, request, session
+from flask import Blueprint, Response, flash, request, session
 from werkzeug.wrappers import Response as BaseResponse
 
 from apps.tickets.api import service
@@ -13,9 +12,8 @@ from apps.tickets.views_form import KEPT_OPEN, conflict, edit_form, values_of
 from shared import web
 from shared.errors import FieldError, InvalidInput, PreconditionFailed
 from shared.identity import require_user
-from shared.ready import Ready
-from shared.ui.frame import Unframed, unframed
-from shared.web.ready import wants_latest
+from shared.ui.frame import unframed, who
+from shared.web.ready import same_for_everyone
 
 blueprint = Blueprint("views", __name__, template_folder="templates")
 
@@ -30,25 +28,23 @@ def index() -> Response:
         wanted = web.query(ListIn)
         after = place(wanted.sort, wanted.after)
     except InvalidInput as refused:
-        return _list(Page([], None), refused.errors)
+        return _list(Page([], None), errors=refused.errors)
     limit = wanted.limit if "limit" in request.args else PAGE
-
-    def read() -> Page:
-        return service().browse(wanted.search, after, limit)
-
-    return _list(read(), sort=wanted.sort) if web.wants_fragment() else _whole(read, wanted.sort)
+    page = service().browse(wanted.search, after, limit)
+    return _list(page, wanted.sort) if web.wants_fragment() else _whole(page, wanted.sort)
 
 
-def _whole(read: Callable[[], Page], sort: str) -> Response:
+def _whole(page: Page, sort: str) -> Response:
     """The list with the page around it, which alone says who is looking at it."""
-    ready: Ready[Unframed] = current_app.extensions["ready"]
-    if session or wants_latest(request.environ):  # a session holds notices for this reader
-        return web.render(LIST, **_shown(read(), sort))
-    key = request.path, request.query_string
-    return web.put_together(ready.get(key, lambda: unframed(LIST, **_shown(read(), sort))))
+    shown = _shown(page, sort)
+    if session:  # which holds notices for this reader
+        return web.render(LIST, **shown)
+    rendered = unframed(LIST, **shown)
+    response = web.for_one_reader(Response(rendered.for_visitor(who())))
+    return same_for_everyone(response, rendered)
 
 
-def _list(page: Page, errors: list[FieldError] | None = None, sort: str = "newest") -> Response:
+def _list(page: Page, sort: str = "newest", errors: list[FieldError] | None = None) -> Response:
     """The list, or what is wrong with what was asked for."""
     adds = request.headers.get("HX-Target") == "more"  # scrolling on asks for the next cards alone
     return web.render(

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from flask import current_app, g, render_template
+from jinja2 import Template
 from markupsafe import Markup
 
 from shared import identity
@@ -27,11 +28,12 @@ class Unframed(NamedTuple):
     until_time: bytes
     until_visitor: bytes
     rest: bytes
+    menu: Template
 
-    def for_visitor(self) -> bytes:
-        """The page for the person who makes this request."""
-        time, visitor = server_time().encode(), visitor_menu().encode()
-        return b"".join((self.until_time, time, self.until_visitor, visitor, self.rest))
+    def for_visitor(self, visitor: User | None) -> bytes:
+        """The page for this person, or for somebody who is not signed in."""
+        time, menu = iso(now()).encode(), _menu(self.menu, visitor).encode()
+        return b"".join((self.until_time, time, self.until_visitor, menu, self.rest))
 
 
 def unframed(template: str, **context: object) -> Unframed:
@@ -42,7 +44,8 @@ def unframed(template: str, **context: object) -> Unframed:
     finally:
         del g.unframed
     until_time, later = text.split(_TIME)
-    return Unframed(until_time.encode(), *(part.encode() for part in later.split(_VISITOR)))
+    until_visitor, rest = later.split(_VISITOR)
+    return Unframed(until_time.encode(), until_visitor.encode(), rest.encode(), _template())
 
 
 # --- in templates ---------------------------------------------------------------------------------
@@ -53,16 +56,7 @@ def server_time() -> Markup | str:
 
 
 def visitor_menu() -> Markup:
-    if "unframed" in g:
-        return _VISITOR
-    visitor = who()
-    return _menu(visitor.email, visitor.role) if visitor else _menu("", "")
-
-
-@lru_cache(_MENUS)
-def _menu(email: str, role: str) -> Markup:
-    template = current_app.jinja_env.get_template("visitor.html")
-    return Markup(template.render(email=email, role=role))  # noqa: S704 - rendered by our own template
+    return _VISITOR if "unframed" in g else _menu(_template(), who())
 
 
 def who() -> User | None:
@@ -79,3 +73,16 @@ def now() -> datetime:
 
 def iso(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _template() -> Template:
+    return current_app.jinja_env.get_template("visitor.html")
+
+
+def _menu(template: Template, visitor: User | None) -> Markup:
+    return _rendered(template, visitor.email, visitor.role) if visitor else _rendered(template)
+
+
+@lru_cache(_MENUS)
+def _rendered(template: Template, email: str = "", role: str = "") -> Markup:
+    return Markup(template.render(email=email, role=role))  # noqa: S704 - rendered by our own template

@@ -8,11 +8,12 @@ from shared import identity, logs, ui
 from shared.config import Settings
 from shared.headers import content_policy, protective
 from shared.web.answers import (
+    NOTICES,
     Notices,
     current_page,
+    for_one_reader,
     kept,
     local_path,
-    put_together,
     render,
     see_other,
     sign_in_url,
@@ -45,12 +46,12 @@ __all__ = [
     "content_policy",
     "create",
     "current_page",
+    "for_one_reader",
     "form",
     "idempotency_key",
     "kept",
     "local_path",
     "new_key",
-    "put_together",
     "query",
     "render",
     "require_id",
@@ -79,7 +80,7 @@ def create(
         MAX_CONTENT_LENGTH=MAX_BODY,
         SECRET_KEY=settings.secret_key,
         # Flask's own session carries notices to the next page; who is signed in is not in it.
-        SESSION_COOKIE_NAME="notices",
+        SESSION_COOKIE_NAME=NOTICES,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.secure,
     )

@@ -10,7 +10,7 @@ from itsdangerous import URLSafeTimedSerializer
 from jinja2_fragments.flask import render_block
 from werkzeug.wrappers import Response as BaseResponse
 
-from shared.ui.frame import Unframed
+NOTICES = "notices"  # the cookie that carries them to the next page
 
 
 def wants_fragment() -> bool:
@@ -26,15 +26,11 @@ def render(template: str, block: str = "content", status: int = 200, **context: 
         if wants_fragment()
         else render_page(template, **context)
     )
-    return _for_one_reader(make_response(text, status))
+    return for_one_reader(make_response(text, status))
 
 
-def put_together(page: Unframed) -> Response:
-    """A page that was rendered without its frame, for the person who asks."""
-    return _for_one_reader(Response(page.for_visitor()))
-
-
-def _for_one_reader(response: Response) -> Response:
+def for_one_reader(response: Response) -> Response:
+    """Nobody else may be given it, nor the same reader once more."""
     response.headers["Vary"] = "HX-Request, Cookie"
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -6,16 +6,20 @@ what is read for them. That holds with any number of processes, on any number of
 when events are late.
 """
 
-from collections.abc import Hashable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from flask import Flask, Response, request
 
+from shared.people import User
 from shared.ready import Ready
+from shared.web.answers import NOTICES
 from shared.web.refusals import SAFE_METHODS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Headers = list[tuple[str, str]]
 
 LIFETIME = 1.0  # seconds; nothing is given out after twice that
 MARK = "fresh"
@@ -33,19 +37,30 @@ _OWN_WISHES = (
 )
 
 
+class Framed(Protocol):
+    """A body that is the same for everyone but for what it says of its reader."""
+
+    def for_visitor(self, visitor: User | None) -> bytes: ...
+
+
 class _Answer(NamedTuple):
     status: str
-    headers: list[tuple[str, str]]
-    body: bytes
+    headers: Headers  # of a framed body without its length
+    body: bytes | Framed
 
 
 class ReadyAnswers:
     """Stands before an app, gives out the answers that its views have marked, and marks writers."""
 
-    def __init__(self, app: "WSGIApplication", *, secure: bool) -> None:
-        self._app = app
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        visitor: Callable[["WSGIEnvironment"], User | None],
+        *,
+        secure: bool,
+    ) -> None:
+        self._app, self._visitor = app, visitor
         self._answers: Ready[_Answer] = Ready(LIFETIME)
-        self.parts: Ready[Any] = Ready(LIFETIME)
         cookie = f"{MARK}=1; Max-Age={MARKED}; Path=/; HttpOnly; SameSite=Lax"
         self._mark = ("Set-Cookie", cookie + ("; Secure" if secure else ""))
 
@@ -54,39 +69,43 @@ class ReadyAnswers:
     ) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] not in SAFE_METHODS:
             return self._change(environ, start_response)
-        if environ["REQUEST_METHOD"] != "GET" or wants_latest(environ):
+        if environ["REQUEST_METHOD"] != "GET" or _wants_own(environ):
             return self._app(environ, start_response)
         key = (environ["PATH_INFO"], environ["QUERY_STRING"])
         answer = self._answers.find(key)
         if answer is None:
             return self._make(key, environ, start_response)
-        start_response(answer.status, answer.headers)
-        return [answer.body]
+        if isinstance(answer.body, bytes):
+            start_response(answer.status, answer.headers)
+            return [answer.body]
+        body = answer.body.for_visitor(self._visitor(environ))
+        start_response(answer.status, [*answer.headers, ("Content-Length", str(len(body)))])
+        return [body]
 
     def _make(
         self, key: Hashable, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         begun = self._answers.begin()
-        said: list[tuple[str, list[tuple[str, str]]]] = []
+        said: list[tuple[str, Headers]] = []
 
-        def listen(status: str, headers: list[tuple[str, str]], error: object = None) -> object:
+        def listen(status: str, headers: Headers, error: object = None) -> object:
             said[:] = [(status, headers)]
             return start_response(status, headers, error)  # pyright: ignore[reportArgumentType]
 
         body = self._app(environ, listen)  # pyright: ignore[reportArgumentType]
-        if not environ.get(_SHARED):
+        shared: bool | Framed = environ.get(_SHARED, False)
+        if not shared:
             return body
         whole = b"".join(body)
         if close := getattr(body, "close", None):
             close()
-        status, headers = said[0]
-        self._answers.keep(key, _Answer(status, headers, whole), begun)
+        self._answers.keep(key, _kept(*said[0], whole if shared is True else shared), begun)
         return [whole]
 
     def _change(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        def mark(status: str, headers: list[tuple[str, str]], error: object = None) -> object:
+        def mark(status: str, headers: Headers, error: object = None) -> object:
             marked = [*headers, self._mark] if "HTTP_COOKIE" in environ else headers
             return start_response(status, marked, error)  # pyright: ignore[reportArgumentType]
 
@@ -94,7 +113,14 @@ class ReadyAnswers:
             return self._app(environ, mark)  # pyright: ignore[reportArgumentType]
         finally:
             self._answers.forget()
-            self.parts.forget()
+
+
+def _kept(status: str, headers: Headers, body: bytes | Framed) -> _Answer:
+    # A cookie would be for one reader; nobody marks an answer that sets one.
+    rest = [header for header in headers if header[0].lower() != "set-cookie"]
+    if not isinstance(body, bytes):
+        rest = [header for header in rest if header[0].lower() != "content-length"]
+    return _Answer(status, rest, body)
 
 
 def forget_after_changes(app: Flask, ready: Ready[Any]) -> None:
@@ -107,14 +133,16 @@ def forget_after_changes(app: Flask, ready: Ready[Any]) -> None:
     app.teardown_request(forget)
 
 
-def wants_latest(environ: "WSGIEnvironment") -> bool:
-    """Whether somebody must not be given what was read for others a moment ago."""
+def _wants_own(environ: "WSGIEnvironment") -> bool:
+    """Whether somebody must not be given what was made for others a moment ago."""
     if not environ.keys().isdisjoint(_OWN_WISHES):
         return True
-    return f"{MARK}=" in environ.get("HTTP_COOKIE", "")
+    cookies = environ.get("HTTP_COOKIE", "")
+    return f"{MARK}=" in cookies or f"{NOTICES}=" in cookies
 
 
-def same_for_everyone(response: Response) -> Response:
-    """Mark an answer that depends on nothing but its path and query."""
-    request.environ[_SHARED] = True
+def same_for_everyone(response: Response, framed: Framed | None = None) -> Response:
+    """Mark an answer that depends on nothing but its path and query, or, with a framed body, on
+    these and on who asks."""
+    request.environ[_SHARED] = framed or True
     return response

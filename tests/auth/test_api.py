@@ -1,11 +1,15 @@
 """The JSON door, as clients and attackers use it."""
 
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any
 
+import jwt
 import pytest
+from flask.testing import FlaskClient
 
 from apps.auth.tokens import Overheard
+from shared.events import SessionData, SessionRevoked
 
 from .conftest import PASSWORD, World, current, errors_of, post, token_of
 
@@ -258,6 +262,56 @@ def test_who_only_looks_is_known_without_a_question(
     monkeypatch.setattr(world.service.sessions, "is_open", None)
     monkeypatch.setattr(world.service.accounts, "aggregates", None)
     assert current(client) is not None
+
+
+def test_who_asks_again_is_answered_alike_and_without_the_app(
+    build: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = build(up_to_date=True, lately=3600)
+    client = world.sign_up()
+    first = client.get("/api/users/currentuser")
+    monkeypatch.setattr(world.app, "full_dispatch_request", None)
+    again = client.get("/api/users/currentuser")
+    assert (again.status, again.json) == (first.status, first.json)
+    assert again.data == first.data
+    assert dict(again.headers) == dict(first.headers)
+
+
+@pytest.mark.parametrize("lately", [0, 3600])
+def test_who_asks_at_a_glance_must_still_be_somebody(
+    build: Callable[..., World], lately: float
+) -> None:
+    world = build(up_to_date=True, lately=lately)
+    first, second = world.sign_up(), world.sign_up("another@example.com")
+    for client in (first, second, first, second):
+        assert current(client) is not None
+    thief, stranger = world.client(), world.client()
+    thief.set_cookie("session", token_of(first))
+    assert current(thief) == current(first) != current(second)
+    assert current(stranger) is None
+    end = SessionData(id=session_of(first), user_id="", revoked_at=datetime.now(UTC))
+    world.revocations.add(SessionRevoked(data=end))
+    assert current(thief) is current(first) is None
+    assert current(second) is not None
+
+
+def session_of(client: FlaskClient) -> str:
+    return jwt.decode(token_of(client), options={"verify_signature": False})["sid"]
+
+
+def test_a_cookie_that_must_be_renewed_is_not_answered_at_a_glance(
+    build: Callable[..., World],
+) -> None:
+    world = build(up_to_date=True, lately=3600)
+    client = world.sign_up()
+    assert current(client) is not None
+    old = token_of(client)
+    world.service.accounts.aggregates.collection.update_one({}, {"$set": {"role": "admin"}})
+    post(world.client(), "signout")  # after a change in this process everybody is looked at anew
+    for _ in range(2):
+        client.set_cookie("session", old)
+        assert current(client) is not None
+        assert token_of(client) != old
 
 
 def test_who_is_not_told_of_revocations_asks(build: Callable[..., World]) -> None:

@@ -1,5 +1,6 @@
 """What is kept for a moment: built once for many, never shown to who has just changed something."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from apps.tickets import create_app
 from apps.tickets.config import Settings
 from apps.tickets.service import Tickets
 from apps.tickets.store import Page
+from shared.events import SessionData, SessionRevoked
+from shared.identity import Identity
+from shared.people import User
 from shared.web import ready
 from tests.identity import identity, sign
 from tests.tickets.conftest import SELLER, Person
@@ -74,6 +78,31 @@ def test_a_kept_page_marks_the_path_that_it_is_asked_for_by(visitor: FlaskClient
     current = '<a href="/" aria-current="page">'
     assert current in visitor.get("/").text
     assert current not in visitor.get("/tickets").text
+
+
+def test_a_kept_page_knows_nobody_whose_session_has_ended(
+    settings: Settings, service: Tickets
+) -> None:
+    known = identity()
+    client = Person(create_app(settings, service, known), SELLER).client
+    assert "Sign up" not in client.get("/").text
+    user = user_of_cookie(known, client)
+    end = SessionData(id=user.session_id, user_id=user.id, revoked_at=datetime.now(UTC))
+    known.revocations.add(SessionRevoked(data=end))
+    assert "Sign up" in client.get("/").text
+
+
+def test_a_kept_page_takes_no_api_token_for_a_person(app: Flask, visitor: FlaskClient) -> None:
+    visitor.get("/")
+    visitor.set_cookie("session", sign(SELLER, scopes=["read"]))
+    assert "Sign up" in visitor.get("/").text
+
+
+def user_of_cookie(known: Identity, client: FlaskClient) -> User:
+    cookie = client.get_cookie("session")
+    user = known.user(cookie.value) if cookie else None
+    assert user
+    return user
 
 
 def test_notices_are_for_one_reader(visitor: FlaskClient, stranger: FlaskClient) -> None:
