@@ -111,11 +111,14 @@ def _marked(text: str, missed: bool) -> str:
 def _cost(result: dict[str, Any]) -> tuple[str, ...]:
     used = result["cpu_ms"]
     parts = [name for name in sorted(used, key=lambda name: -used[name]) if used[name] >= 0.01][:5]
+    memory = [f"{name} {result['memory_mb'][name]:.0f}" for name in parts]
+    if pages := result["notes"].get("pages_mb"):
+        memory.append(f"the pages themselves {pages}")
     asked = [f"{name} {count:.1f}" for name, count in result["operations"].items() if count >= 0.05]
     return (
         result["about"],
         ", ".join(f"{name} {used[name]:.2f}" for name in parts),
-        ", ".join(f"{name} {result['memory_mb'][name]:.0f}" for name in parts),
+        ", ".join(memory),
         ", ".join(asked) or "none",
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 
@@ -101,6 +101,18 @@ class Result:
 def middle(samples: Sequence[Sample]) -> Sample:
     """The sample with the median rate: it stands for all, with its own times."""
     return sorted(samples, key=lambda sample: sample.rate)[len(samples) // 2]
+
+
+def between(first: Sample, second: Sample) -> Sample:
+    """What would have been measured between two stretches: of each figure the mean."""
+    times = (fmean((getattr(first, name), getattr(second, name))) for name in ("p50", "p95", "p99"))
+    return Sample(
+        first.seconds + second.seconds,
+        first.requests + second.requests,
+        first.errors + second.errors,
+        *times,
+        statuses=added((first.statuses, second.statuses)),
+    )
 
 
 def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

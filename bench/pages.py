@@ -9,17 +9,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bench import usage
-from bench.figures import Result, Round
+from bench.figures import Result, Round, Sample, between
 from bench.ground import Ground
 from bench.load import Load
 from bench.scenarios import WARM_SECONDS, crowd, hot_ticket, orders_of
 
 PAGES = 2_000
+SERVING = ("live-web", "gateway")
 PATIENCE = 30.0  # seconds that opening a page may take
 READ_EVERY = 1.0  # seconds; until then the system keeps what came
 OPEN = "open"
@@ -31,19 +32,29 @@ class Pages:
     about: str = f"the rush on one ticket with {PAGES:,} live pages open beside it"
 
     def run(self, ground: Ground) -> Result:
+        serving = [ground.pids[name] for name in SERVING]
+        before = sum(map(usage.memory, serving))
         rounds: list[Round] = []
-        memory: Mapping[str, int] = {}
         spent: list[usage.Usage] = []
+        added: list[int] = []
+        without = self._without(ground)
         for _ in range(ground.effort.rounds):
-            without = _rush(ground)[1].measure(ground.effort.seconds)
             tickets, load = _rush(ground)
             with _open(ground.stack.port, f"ticket:{tickets[0]}", PAGES):
-                before = usage.now(ground.pids, ground.stores)
-                rounds.append(Round(load.measure(ground.effort.seconds), without))
-                spent.append(usage.now(ground.pids, ground.stores).since(before))
-                memory = usage.cost(ground.pids, []).memory
-        cost = replace(usage.cost(ground.pids, spent), memory=memory)
-        return Result(self.name, self.about, rounds, cost, "the same rush without any page")
+                begun = usage.now(ground.pids, ground.stores)
+                measured = load.measure(ground.effort.seconds)
+                spent.append(usage.now(ground.pids, ground.stores).since(begun))
+                added.append(sum(map(usage.memory, serving)) - before)
+            # Between two without, as each rush leaves something behind that the next one meets.
+            after = self._without(ground)
+            rounds.append(Round(measured, between(without, after)))
+            without = after
+        notes = {"pages_mb": round(max(added) / 1e6)}
+        cost = usage.cost(ground.pids, spent)
+        return Result(self.name, self.about, rounds, cost, "the same rush without any page", notes)
+
+    def _without(self, ground: Ground) -> Sample:
+        return _rush(ground)[1].measure(ground.effort.seconds)
 
 
 def _rush(ground: Ground) -> tuple[list[str], Load]:

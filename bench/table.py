@@ -23,7 +23,10 @@ def _costs(result: dict[str, Any]) -> str:
     operations = ", ".join(f"{k} {v:.1f}" for k, v in result["operations"].items() if v >= 0.1)
     cpu = sorted(result["cpu_ms"].items(), key=lambda entry: -entry[1])[:4]
     used = ", ".join(f"{name} {spent:.2f}" for name, spent in cpu if spent >= 0.01)
-    return f"operations: {operations or 'none'}; CPU ms: {used}"
+    pages = result["notes"].get("pages_mb")
+    return f"operations: {operations or 'none'}; CPU ms: {used}" + (
+        f"; the pages take {pages} MB" if pages else ""
+    )
 
 
 def series(found: dict[str, Any]) -> str:

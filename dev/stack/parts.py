@@ -284,6 +284,7 @@ def _gateway(plan: Plan) -> Part:
     env = static_configuration(ROOT / "traefik" / "static.env")
     env |= {f"{app.upper()}_URL": plan.address(f"{app}-web") for app in ROUTED}
     env |= {
+        "LIVE_URL": plan.address("live-web", "h2c"),
         "TRAEFIK_ENTRYPOINTS_WEB_ADDRESS": f"127.0.0.1:{port}",
         "TRAEFIK_PROVIDERS_FILE_FILENAME": str(ROOT / "traefik" / "routes.yaml"),
     }

@@ -14,7 +14,8 @@ from bench.goals import Goal
 def result(name: str, **more: Any) -> dict[str, Any]:
     figures = {"rate": 5_000.0, "p50": 1.0, "p95": 2.0, "p99": 3.0, "errors": 0, "ratio": 0.7}
     costs = {"cpu_ms": {"tickets-web": 0.2}, "memory_mb": {"tickets-web": 60.0}}
-    about = {"name": name, "about": f"about {name}", "floor_rate": 8_000.0, "operations": {}}
+    about = {"name": name, "about": f"about {name}", "floor_rate": 8_000.0}
+    about |= {"operations": {}, "notes": {}}
     return {**figures, **costs, **about, **more}
 
 
@@ -26,6 +27,13 @@ def report(database: str, **more: Any) -> dict[str, Any]:
     ]}]  # fmt: skip
     head = {"database": database, "date": "1 May 2026", "machine": machine, "seconds": 60}
     return {**head, "results": [result("list-50")], "growth": growth, **more}
+
+
+def test_what_open_pages_take_is_told_beside_the_processes():
+    pages = result("pages", notes={"pages_mb": 210})
+    text = document.section(report("embedded", results=[result("list-50"), pages]))
+    assert text.count("| tickets-web 60 |") == 1
+    assert text.count("| tickets-web 60, the pages themselves 210 |") == 1
 
 
 def test_only_the_measured_part_of_the_document_changes(tmp_path: Path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.figures import Cost, Result, Round, Sample, middle, quantile, sample
+from bench.figures import Cost, Result, Round, Sample, between, middle, quantile, sample
 
 NOTHING = Cost({}, {}, {})
 
@@ -38,6 +38,15 @@ def test_the_ratio_is_the_median_of_each_rounds_own():
     result = Result("name", "about", rounds, NOTHING)
     assert result.ratio == pytest.approx(0.6)
     assert Result("name", "about", [Round(at(50))], NOTHING).ratio is None
+
+
+def test_what_lies_between_two_stretches_is_their_mean():
+    first = Sample(2, 100, 1, 10, 20, 30, {"201": 99})
+    second = Sample(2, 60, 0, 20, 40, 50, {"201": 60})
+    found = between(first, second)
+    assert found.rate == 40
+    assert (found.p50, found.p95, found.p99) == (15, 30, 40)
+    assert (found.errors, found.statuses) == (1, {"201": 159})
 
 
 def test_costs_are_told_for_each_request():

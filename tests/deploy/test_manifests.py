@@ -6,6 +6,7 @@ from collections import Counter
 import yaml
 
 from dev.deploy.commands import ROOT
+from dev.stack.parts import static_configuration
 from tests.deploy.objects import SERVING, Manifest, containers, data, name, of, pods, selects
 
 SECRETS = {"JWT_KEY", "SECRET_KEY", "STRIPE_KEY", "STRIPE_WEBHOOK_SECRET"}
@@ -136,6 +137,32 @@ def test_routes_use_what_there_is(manifests: list[Manifest]):
             assert {service["name"] for service in rule["services"]} <= services
             used |= {middleware["name"] for middleware in rule["middlewares"]}
     assert used == middlewares
+
+
+def test_the_clusters_gateway_speaks_to_services_as_our_own_does(
+    overlay: str, manifests: list[Manifest]
+):
+    if overlay == "dev":
+        return  # there it is our own
+    ours = static_configuration(ROOT / "traefik" / "static.env")
+    prefix = "TRAEFIK_SERVERSTRANSPORT_FORWARDINGTIMEOUTS_"
+    always = {k.removeprefix(prefix): v for k, v in ours.items() if k.startswith(prefix)}
+    text = (ROOT / "traefik" / "routes.yaml").read_text()
+    own = yaml.safe_load(text)["http"]["serversTransports"]["streams"]["forwardingTimeouts"]
+    assert always.items() <= {name.upper(): value for name, value in own.items()}.items()
+    (transport,) = of(manifests, "ServersTransport")
+    assert transport["spec"]["forwardingTimeouts"] == own
+    schemes = _schemes(text)
+    (routes,) = [m for m in of(manifests, "IngressRoute") if m["metadata"]["name"] == "ticketing"]
+    for route in routes["spec"]["routes"]:
+        (service,) = route["services"]
+        assert service["serversTransport"] == transport["metadata"]["name"]
+        assert service.get("scheme", "http") == schemes[service["name"]]
+
+
+def _schemes(text: str) -> dict[str, str]:
+    """By which protocol the gateway file speaks to each service."""
+    return {f"{app}-web": scheme for scheme, app in re.findall(r'"(\w+)://([a-z]+):3000"', text)}
 
 
 def test_production_keeps_events_on_three_disks(overlay: str, manifests: list[Manifest]):
