@@ -17,7 +17,7 @@ from bench.people import Person
 from bench.scenarios import different_tickets
 
 AT_ONCE = 16  # buyers; each begins anew as soon as a purchase is complete
-LOOK_EVERY = 0.05  # seconds between two looks at the order
+LOOK_EVERY = 0.2  # seconds between two looks at the order; a page is told instead
 ASK_AGAIN = 1.0  # seconds, as Retry-After says
 PATIENCE = 15.0  # seconds until a purchase counts as lost
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 PATIENCE = 2.0  # seconds that a request waits at the most
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.32  # seconds between two looks: each twice the one before
-WAITING = 4  # things that requests of one process wait for at a time
+WAITING = 8  # things that requests of one process wait for at a time: half of its threads
 
 _lock = threading.Lock()
 _awaited: Counter[str] = Counter()
@@ -31,9 +31,8 @@ def wait_for(key: str, look: Callable[[], T | None]) -> T | None:
         pause = FIRST_PAUSE
         while found is None and time.monotonic() < deadline:
             time.sleep(pause)
-            pause = min(
-                2 * pause, LONGEST_PAUSE
-            )  # what is late is late because there is much to do
+            # What is late is late because there is much to do.
+            pause = min(2 * pause, LONGEST_PAUSE)
             found = look()
     return found
 

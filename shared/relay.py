@@ -15,6 +15,7 @@ log = logs.get(__name__)
 
 OVERDUE = timedelta(seconds=1)  # what waits longer was left behind by a crash or by NATS being away
 BATCH = 100
+GATHER = 0.2  # seconds for which published events are gathered to be taken out together
 LIMIT = 10_000  # events in flight; the rest wait in their outboxes
 
 Parcel = tuple[Documents, str, Document]
@@ -25,7 +26,9 @@ class Relay:
         self._bus = bus
         self._in_flight: set[str] = set()
         self._queue: asyncio.Queue[Parcel] = asyncio.Queue()
-        bus.spawn(self._run())
+        self._told: asyncio.Queue[Parcel] = asyncio.Queue()
+        bus.spawn(self._publish_all())
+        bus.spawn(self._take_out_all())
 
     def send(self, collection: Documents, key: str, entry: Document) -> None:
         """Publish soon. Never blocks: what does not fit waits in its outbox for the sweep."""
@@ -48,18 +51,25 @@ class Relay:
                 if datetime.fromisoformat(entry["time"]) <= latest:
                     self.send(collection, document["_id"], entry)
 
-    async def _run(self) -> None:
+    async def _publish_all(self) -> None:
         while True:
-            parcels = [await self._queue.get()]
-            while not self._queue.empty() and len(parcels) < BATCH:
-                parcels.append(self._queue.get_nowait())
-            await self._deliver(parcels)
+            parcels = await _next(self._queue)
+            told = await asyncio.gather(*(self._publish(entry) for _, _, entry in parcels))
+            for parcel, ok in zip(parcels, told, strict=True):
+                if ok:
+                    self._told.put_nowait(parcel)
+                else:
+                    self._in_flight.discard(parcel[2]["id"])
 
-    async def _deliver(self, parcels: list[Parcel]) -> None:
-        sent = await asyncio.gather(*(self._publish(entry) for _, _, entry in parcels))
-        done = [parcel for parcel, ok in zip(parcels, sent, strict=True) if ok]
-        await asyncio.to_thread(_take_out, done)
-        self._in_flight.difference_update(entry["id"] for _, _, entry in parcels)
+    async def _take_out_all(self) -> None:
+        """On its own, so that no event waits for the database to forget those before it.
+
+        Nobody waits for this, and a write for many costs the database far less than many writes.
+        """
+        while True:
+            parcels = await _next(self._told, GATHER)
+            await asyncio.to_thread(_take_out, parcels)
+            self._in_flight.difference_update(entry["id"] for _, _, entry in parcels)
 
     async def _publish(self, entry: Document) -> bool:
         try:
@@ -76,6 +86,15 @@ class Relay:
             )
             return False
         return True
+
+
+async def _next(queue: asyncio.Queue[Parcel], pause: float = 0.0) -> list[Parcel]:
+    """What waits, so many seconds after anything does."""
+    parcels = [await queue.get()]
+    await asyncio.sleep(pause)
+    while not queue.empty() and len(parcels) < BATCH:
+        parcels.append(queue.get_nowait())
+    return parcels
 
 
 def _take_out(parcels: list[Parcel]) -> None:

@@ -17,6 +17,7 @@ from apps.orders.units import Block, Move, Units, block_ids, ticket_of
 from shared.mongo import Document, Store
 
 ROUNDS = 20  # races lost for one block before others are tried
+MANY = 20  # blocks of one ticket
 _REMEMBERED = 20_000  # blocks whose free units a process remembers
 
 
@@ -175,12 +176,11 @@ class Blocks:
     ) -> dict[str, list[Block]]:
         """The blocks of several tickets, of which the number is given."""
         ids = {key: block_ids(key, count) for key, count in tickets.items()}
-        condition: Document = {
-            "_id": {"$in": [block for listed in ids.values() for block in listed]}
-        }
+        fields = {"capacity": 1, "available": 1, "open": 1}
         found: dict[str, Block] = {
             block["_id"]: Block(block["_id"], block["capacity"], block["available"])
-            for block in self._blocks.find(condition, {"capacity": 1, "available": 1, "open": 1})
+            for condition in _conditions(ids)
+            for block in self._blocks.find(condition, fields)
             if block["open"] or not only_open
         }
         return {
@@ -189,9 +189,7 @@ class Blocks:
 
     def existing(self, ticket_id: str) -> int:
         """How many blocks a ticket has, for a replica that does not know."""
-        return self._blocks.count_documents(
-            {"_id": {"$gte": f"{ticket_id}:", "$lt": f"{ticket_id};"}}
-        )
+        return self._blocks.count_documents(_all_of(ticket_id))
 
     def follow(self, ticket: Ticket) -> bool:
         """Whether all blocks carry the ticket's version."""
@@ -239,6 +237,20 @@ class Blocks:
         done = bool(self._blocks.update_one(condition, change).modified_count)
         self._free.pop(move.block, None)
         return done
+
+
+def _conditions(ids: dict[str, list[str]]) -> Iterator[Document]:
+    """Those that find these blocks: one for each ticket with many, one for all the others.
+
+    The embedded server compares each block that it finds with all that it was asked for.
+    """
+    yield from (_all_of(key) for key, listed in ids.items() if len(listed) > MANY)
+    if few := [block for listed in ids.values() if len(listed) <= MANY for block in listed]:
+        yield {"_id": {"$in": few}}
+
+
+def _all_of(ticket_id: str) -> Document:
+    return {"_id": {"$gte": f"{ticket_id}:", "$lt": f"{ticket_id};"}}
 
 
 def _share(wishes: list[Wish], free: int) -> list[tuple[Wish, int]]:

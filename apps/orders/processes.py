@@ -23,7 +23,7 @@ from shared.worker import Job, Worker, batch_consumer, consumer
 
 COALESCE = 0.05  # seconds; what changes of one ticket meanwhile is announced once
 COUNT = 0.25  # seconds; orders that a block got meanwhile are counted once
-REST = 4  # times as long as it has counted, a worker leaves the database to those who buy
+REST = 8  # times as long as it took to count or announce, the database is left to those who buy
 
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def worker() -> Worker:
         process.bus,
         [
             consumer("orders", events.table),
-            batch_consumer("orders-availability", handlers.OWN, events.on_own_orders, COALESCE),
+            batch_consumer(
+                "orders-availability", handlers.OWN, events.on_own_orders, COALESCE, REST
+            ),
             batch_consumer("orders-sales", handlers.COUNTED, events.on_counted, COUNT, REST),
         ],
         [

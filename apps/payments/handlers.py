@@ -1,13 +1,14 @@
 """What payments does when it hears of something. The table at the end is its documentation."""
 
 from apps.payments.service import Payments
-from shared.events import OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated
+from shared.events import Event, OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated
 from shared.worker import Handlers
+
+NEW: list[type[Event]] = [OrderCreated]  # it may be paid
 
 
 def table(payments: Payments) -> Handlers:
     return {
-        OrderCreated: payments.learn,  # it may be paid
         OrderAwaitingPayment: payments.learn,  # it is committed: capture
         OrderCompleted: payments.learn,  # nothing more to do
         OrderCancelled: payments.learn,  # let the authorisation go, or refund

@@ -12,13 +12,14 @@ from shared.config import load
 from shared.outbox import Aggregates
 from shared.process import Process
 from shared.upkeep import Announce, Upkeep
-from shared.worker import Job, Worker, consumer
+from shared.worker import Job, Worker, batch_consumer, consumer
 
 if TYPE_CHECKING:
     from flask import Flask
 
 
 MOST_ATTEMPTS = 10  # to pay one order
+TOGETHER = 0.005  # seconds; orders that are heard of meanwhile are stored by one write
 
 
 def payments(settings: Settings, process: Process) -> Payments:
@@ -60,7 +61,10 @@ def worker() -> Worker:
     process.serve_ops({})
     return Worker(
         process.bus,
-        [consumer("payments", handlers.table(service))],
+        [
+            batch_consumer("payments-new", handlers.NEW, service.hear_of_new, TOGETHER),
+            consumer("payments", handlers.table(service)),
+        ],
         [
             Job("outbox", 1.0, lambda: process.sweep(service.aggregates)),
             Job("reconcile", 1.0, service.reconcile),

@@ -149,6 +149,8 @@ class Payments:
                         order_id, lambda current: changes.refuse_refund(current, self.now())
                     )
                 break
+        if changes.rest(payment, self.now())[0] is payment:
+            return payment  # whoever has changed it since has seen to that, too
         return self.store.aggregates.update(
             order_id, lambda current: changes.rest(current, self.now())
         )
@@ -201,6 +203,13 @@ class Payments:
         payment = self.store_order(event)
         if settling.next_move(payment, self.now()) != "rest":
             self.errands.submit(self.settle_quietly, payment.id)
+
+    def hear_of_new(self, events: list[OrderCreated]) -> None:
+        """Store the orders of these events, those that nobody has heard of in one write."""
+        known = self.store.insert_many([self._new(event) for event in events])
+        for event in events:
+            if event.data.id in known:
+                self.learn(event)
 
     def rebuild(self, event: OrderEvent) -> None:
         """Take the event as the truth about its order; the reconciler does what follows."""

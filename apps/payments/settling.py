@@ -18,7 +18,8 @@ def stage(payment: Payment) -> Stage:
     """Where order and intent stand to each other, whatever the time is."""
     current = _stage(payment)
     # An order that counts on an attempt of the past can't expire: it must hear that it is over.
-    return "listen" if current in ("rest", "watch") and left_behind(payment) else current
+    waits = current in ("rest", "watch", "confirm")  # and Stripe may refuse to confirm for a day
+    return "listen" if waits and left_behind(payment) else current
 
 
 def _stage(payment: Payment) -> Stage:

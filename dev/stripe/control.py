@@ -14,6 +14,7 @@ KINDS = ("slow", "error", "drop")
 MOMENTS = ("before", "after")
 MODES = ("normal", "twice", "late", "out_of_order", "none")
 NUMBER = (int, float)
+AFTER = 0.2  # seconds; Stripe's own webhooks hardly ever overtake the answer to what caused them
 
 
 class ControlError(ValueError):
@@ -117,8 +118,8 @@ class Controls:
         if mode.mode == "out_of_order":
             return [self._newest_first(now, mode.seconds)]
         return {
-            "normal": [Plan(now)],
-            "twice": [Plan(now), Plan(now)],
+            "normal": [Plan(now + AFTER)],
+            "twice": [Plan(now + AFTER), Plan(now + AFTER)],
             "late": [Plan(now + mode.seconds)],
             "none": [Plan(now, state="withheld")],
         }[mode.mode]

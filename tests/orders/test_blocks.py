@@ -4,8 +4,9 @@ import random
 from collections import Counter
 from datetime import datetime, timedelta
 
+from apps.orders import blocks as blocks_module
 from apps.orders.blocks import Blocks, Wish
-from apps.orders.units import Units, block_id
+from apps.orders.units import Units, block_id, block_ids
 from tests.orders.threads import at_once
 from tests.orders.watched import Call, Meanwhile, watched
 from tests.orders.world import HOLD, START, TICKET, World, user, wish
@@ -42,6 +43,21 @@ def test_a_release_of_other_units_than_were_taken_does_nothing(world: World) -> 
     world.service.blocks.release("a", Units(f"{TICKET}:0", 1))
     world.service.blocks.release("b", Units(f"{TICKET}:0", 2))
     assert world.free() == 1
+
+
+def test_blocks_of_tickets_with_many_and_with_few_are_read_alike(small: World) -> None:
+    small.sells(10)
+    store = small.service.blocks
+    for ticket, count in (("a" * 24, blocks_module.MANY + 5), ("b" * 24, 2), ("c" * 24, 1)):
+        for number in range(count):
+            assert store.stamp(block_id(ticket, number), 1, {"open": number != 1})
+    asked = {"a" * 24: blocks_module.MANY + 3, "b" * 24: 2, "c" * 24: 4}
+    found = {key: [block.id for block in blocks] for key, blocks in store.read_all(asked).items()}
+    assert found == {key: block_ids(key, asked[key]) for key in asked} | {
+        "c" * 24: block_ids("c" * 24, 1)
+    }
+    still_open = store.read_all(asked, only_open=True)
+    assert [len(blocks) for blocks in still_open.values()] == [blocks_module.MANY + 2, 1, 1]
 
 
 def test_all_or_nothing(world: World) -> None:

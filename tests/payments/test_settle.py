@@ -168,6 +168,25 @@ def test_what_a_person_gave_back_is_not_given_back_again(shop: Shop) -> None:
     assert shop.said()[-1].data.refunded == AMOUNT
 
 
+def test_new_orders_are_stored_together_and_known_ones_are_left_as_they_are(shop: Shop) -> None:
+    known = shop.orders.said[0]
+    others = [
+        known.model_copy(update={"data": known.data.model_copy(update={"id": f"{n:024x}"})})
+        for n in range(3)
+    ]
+    shop.pay()
+    before = shop.payment()
+    shop.payments.hear_of_new([others[0], known, *others, others[1]])
+    shop.payments.errands.run()
+    assert shop.payment() == before
+    for event in others:
+        assert shop.payments.store.require(event.data.id).order.status == "created"
+    shop.orders.cancel()
+    shop.exchange()
+    shop.payments.hear_of_new([known])  # once more, as after a crash before it was acknowledged
+    assert shop.payment().order.status == "cancelled"
+
+
 def test_an_order_that_comes_late_after_its_end_stays_cancelled(shop: Shop) -> None:
     shop.orders.cancel()
     stale = shop.orders.said[0]

@@ -1,6 +1,7 @@
 """Events travel from outboxes to the stream, and leave the outbox once the stream has them."""
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -162,3 +163,28 @@ def test_only_the_published_entry_is_taken_out(
     relay.send(collection, account.id, second)
     wait_until(lambda: not relay.busy, "the relay to finish")
     assert outbox(collection, account) == [first]
+
+
+def test_no_event_waits_until_those_before_it_are_taken_out(
+    collection: Documents,
+    published: Accounts,
+    nats_server: NatsServer,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A database with much to do takes its time for that, while another service needs to hear."""
+    free = threading.Event()
+    take_out = relay_module._take_out
+
+    def wait(parcels: list[relay_module.Parcel]) -> None:
+        assert free.wait(20)
+        take_out(parcels)
+
+    monkeypatch.setattr(relay_module, "_take_out", wait)
+    first = published.insert(new(), UserCreated)
+    wait_until(lambda: nats_server.count() == 1, "the first event")
+    second = published.insert(new(), UserCreated)
+    wait_until(lambda: nats_server.count() == 2, "the second event")
+    assert len(outbox(collection, first)) == 1
+    free.set()
+    for account in (first, second):
+        wait_until(lambda a=account: outbox(collection, a) == [], "the outboxes to be empty")
