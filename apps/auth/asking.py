@@ -9,6 +9,7 @@ from werkzeug.http import parse_cookie
 from apps.auth.tokens import Doorkeeper
 from shared.people import User
 from shared.ready import Ready
+from shared.web.protection import has_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,7 +44,7 @@ class WhoAsks:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "GET":
+        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "GET" or has_body(environ):
             return self._app(environ, start_response)
         user = self._known(environ) if self._headers else None
         if user is None:

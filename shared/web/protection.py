@@ -88,13 +88,18 @@ class ReadToTheEnd:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        if environ.get("CONTENT_LENGTH", "0") == "0":
+        if not has_body(environ):
             return self._app(environ, start_response)
         body = get_input_stream(environ)  # ends where the body does, which not every server's does
         environ["wsgi.input"], environ["wsgi.input_terminated"] = body, True
         answer = self._app(environ, start_response)
         _discard(body)
         return answer
+
+
+def has_body(environ: "WSGIEnvironment") -> bool:
+    """Whether something comes with a request that must be read, whatever its answer is."""
+    return environ.get("CONTENT_LENGTH", "") not in ("", "0")
 
 
 def _discard(body: IO[bytes]) -> None:

@@ -14,6 +14,7 @@ from flask import Flask, Response, request
 from shared.people import User
 from shared.ready import Ready
 from shared.web.answers import NOTICES
+from shared.web.protection import has_body
 from shared.web.refusals import SAFE_METHODS
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def forget_after_changes(app: Flask, ready: Ready[Any]) -> None:
 
 def _wants_own(environ: "WSGIEnvironment") -> bool:
     """Whether somebody must not be given what was made for others a moment ago."""
-    if not environ.keys().isdisjoint(_OWN_WISHES):
+    if has_body(environ) or not environ.keys().isdisjoint(_OWN_WISHES):
         return True
     cookies = environ.get("HTTP_COOKIE", "")
     return f"{MARK}=" in cookies or f"{NOTICES}=" in cookies

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import jwt
@@ -275,6 +276,14 @@ def test_who_asks_again_is_answered_alike_and_without_the_app(
     assert (again.status, again.json) == (first.status, first.json)
     assert again.data == first.data
     assert dict(again.headers) == dict(first.headers)
+
+
+def test_a_body_is_read_even_where_who_asks_is_known(build: Callable[..., World]) -> None:
+    client = build(up_to_date=True, lately=3600).sign_up()
+    assert current(client) is not None
+    sent = BytesIO(b"x" * 100)
+    client.get("/api/users/currentuser", input_stream=sent, content_length=100)
+    assert sent.tell() == 100
 
 
 @pytest.mark.parametrize("lately", [0, 3600])

@@ -1,6 +1,7 @@
 """What is kept for a moment: built once for many, never shown to who has just changed something."""
 
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -66,6 +67,14 @@ def test_what_is_given_out_again_is_the_same_answer(
     assert again.data == first.data
     assert list(again.headers) == list(first.headers)
     assert again.headers["ETag"]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/tickets"])
+def test_a_body_is_read_even_where_the_answer_is_kept(path: str, visitor: FlaskClient) -> None:
+    visitor.get(path)
+    sent = BytesIO(b"x" * 100)
+    assert visitor.get(path, input_stream=sent, content_length=100).status_code == 200
+    assert sent.tell() == 100
 
 
 def test_a_kept_page_says_who_looks_at_it(seller: FlaskClient, visitor: FlaskClient) -> None:
