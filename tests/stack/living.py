@@ -15,7 +15,8 @@ def living(groups: Iterable[int]) -> list[str]:
 def _line(process: psutil.Process, groups: set[int]) -> str:
     try:
         if os.getpgid(process.pid) in groups and process.status() != psutil.STATUS_ZOMBIE:
-            return f"{process.pid} {' '.join(process.cmdline())}"
+            words = process.cmdline()  # none: it has given its memory back and is about to be gone
+            return f"{process.pid} {' '.join(words)}" if words else ""
     except (psutil.NoSuchProcess, ProcessLookupError):
         pass  # It ended while we looked, which is what the caller hopes for.
     return ""

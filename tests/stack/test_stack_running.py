@@ -170,7 +170,7 @@ def test_the_next_start_ends_what_a_killed_supervisor_and_guard_left(stack: Stac
     os.kill(stack.run["guard"], signal.SIGKILL)
     stack.supervisor.kill()
     stack.supervisor.wait()
-    assert len(living(left)) == len(SERVERS)
+    wait_until(lambda: len(living(left)) == len(SERVERS), "only the servers to be left")
     stack.start()
     assert "ending 2 parts that the last run left behind" in stack.printed
     assert living(left) == []
