@@ -18,6 +18,7 @@ from shared import errors, web
 from shared.config import Settings
 from shared.fields import Input, Moment, Number, Text, Whole
 from shared.identity import require_user, who
+from shared.ui.frame import unframed
 from tests.identity import identity, sign
 
 PROBLEMS: dict[str, tuple[Exception, int, str]] = {
@@ -53,6 +54,8 @@ class Sample(Input):
 
 
 PAGE = "{% extends 'base.html' %}{% block content %}<p>the content</p>{% endblock %}"
+
+CURIOUS = "{% extends 'base.html' %}{% block content %}{{ who() }}{% endblock %}"
 
 
 def raiser(error: Exception) -> Callable[[], Any]:
@@ -119,7 +122,9 @@ def app() -> Flask:
     app = make_app()
     loader = app.jinja_env.loader
     assert loader is not None
-    app.jinja_env.loader = ChoiceLoader([DictLoader({"page.html": PAGE}), loader])
+    app.jinja_env.loader = ChoiceLoader(
+        [DictLoader({"page.html": PAGE, "curious.html": CURIOUS}), loader]
+    )
     return app
 
 
@@ -421,6 +426,15 @@ def test_a_page_is_whole_and_its_fragment_is_its_block(client: FlaskClient):
 def test_to_confirm_an_address_is_a_way_back_to_the_page_that_asked_for_it(client: FlaskClient):
     assert 'href="/account?next=/unconfirmed%3Fa%3D1"' in client.get("/unconfirmed?a=1").text
     assert 'href="/account"' in client.post("/unconfirmed").text
+
+
+def test_a_page_for_everyone_can_not_depend_on_its_reader(app: Flask):
+    """Somebody's name in what is kept would be shown to everybody."""
+    with app.test_request_context("/page"):
+        assert b"the content" in unframed("page.html").for_visitor(None)
+        with pytest.raises(RuntimeError, match="who looks"):
+            unframed("curious.html")
+        assert b"Sign up" in unframed("page.html").for_visitor(None)
 
 
 @pytest.mark.parametrize("path", ["/refused-form", "/forbidden"])
