@@ -10,9 +10,9 @@ from shared.errors import TooMany, Unavailable
 from shared.people import User
 
 INTERVAL = 0.8  # seconds between two events of one topic
-# More pages are told less often, each of which then asks for its part anew: two thousand pages of
-# one ticket would otherwise take the machine from those who buy it.
-FOR_EACH_PAGE = 0.0015
+# Beyond two thousand, pages of one ticket are told less often than each second, as each then asks
+# for its part anew, which would take the machine from those who buy it.
+FOR_EACH_PAGE = 0.0005
 
 
 class TooManyStreams(Unavailable):

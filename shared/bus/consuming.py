@@ -19,6 +19,7 @@ from shared.events import STREAM
 
 log = logs.get(__name__)
 
+LONGEST_REST = 0.7  # seconds; what is told after it is still told within a second or so
 ACK_WAIT = 30.0  # seconds until an event whose handler died is delivered again
 
 
@@ -76,7 +77,8 @@ class Consuming:
         begun = time.monotonic()
         # Leaving cancels the waiting, not the work.
         await asyncio.shield(self.bus.keep_in_hand(self._work(received)))
-        await asyncio.sleep(consumer.rest * (time.monotonic() - begun))
+        took = time.monotonic() - begun
+        await asyncio.sleep(min(consumer.rest * took, LONGEST_REST))
 
     async def _work(self, received: list[Msg]) -> None:
         messages = [message_of(msg) for msg in received]

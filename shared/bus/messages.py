@@ -45,7 +45,8 @@ Handler = Callable[[list[Message]], list[Outcome]]
 class Consumer:
     """A durable pull consumer. `handle` gets up to `batch` messages that arrive within `linger`.
 
-    After that each loop rests `rest` times as long as they took, for what others do is more urgent.
+    After that each loop rests `rest` times as long as they took, within limits, as what others do
+    is more urgent.
     """
 
     durable: str

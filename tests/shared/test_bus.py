@@ -149,7 +149,18 @@ def test_a_batch_holds_what_arrives_within_its_time(bus: Bus):
     assert inbox.batches[0] == 20
 
 
-def test_a_consumer_that_rests_takes_nothing_and_leaves_at_once(make_bus: MakeBus):
+def test_no_consumer_rests_for_long(bus: Bus):
+    inbox = Inbox()
+    bus.consume(consumer(inbox, loops=1, rest=10**9))
+    for text in ("one", "two"):
+        publish(bus, text)
+        inbox.wait_for(*inbox.texts, text)
+
+
+def test_a_consumer_that_rests_takes_nothing_and_leaves_at_once(
+    make_bus: MakeBus, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(consuming, "LONGEST_REST", 10**9)
     bus, resting, other = make_bus(), Inbox(), Inbox()
     bus.consume(consumer(resting, "resting", loops=1, rest=10**9))
     bus.consume(consumer(other, "other"))
