@@ -125,7 +125,7 @@ def test_a_database_away_at_the_end_only_means_that_it_is_sent_again(
     accounts: Accounts, collection: Documents, relay: Relay, nats_server: NatsServer
 ):
     class Away:
-        def bulk_write(self, *_: object, **__: object) -> None:
+        def update_many(self, *_: object, **__: object) -> None:
             raise AutoReconnect("away")
 
     account = accounts.insert(new(), UserCreated)
