@@ -4,7 +4,7 @@ They may be late or lost: the orders service sweeps what is overdue. What is her
 prompt, not certain.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,23 +50,37 @@ class Alarms:
         decorate = self.huey.task(name="ring", retries=RETRIES, retry_delay=RETRY_DELAY)
         self._task = decorate(ring)
 
-    def set(self, order_id: str, at: datetime) -> None:
-        """Set an order's alarm, unless it is set already. Raises Unavailable without Redis."""
+    def set(self, alarms: Mapping[str, datetime]) -> None:
+        """Set orders' alarms, but none twice. Raises Unavailable without Redis."""
         with _translated():
-            if self._redis.exists(_mark(order_id)):
-                return
-            # Scheduled first and noted second: a crash in between rings twice, which is harmless.
-            self._task.schedule(args=(order_id,), eta=at, id=order_id)
-            end = max(at, datetime.now(UTC)) + AFTERWARDS
-            self._redis.set(_mark(order_id), at.timestamp(), exat=int(end.timestamp()))
+            marked = self._for_each(alarms, lambda ask, order_id: ask.exists(_mark(order_id)))
+            fresh = {key: at for key, at in alarms.items() if not marked[key]}
+            for order_id, at in fresh.items():
+                self._task.schedule(args=(order_id,), eta=at, id=order_id)
+            # Noted only now: a crash before it makes them ring twice, which is harmless.
+            self._for_each(fresh, lambda ask, order_id: _note(ask, order_id, fresh[order_id]))
 
-    def clear(self, order_id: str) -> None:
-        """Turn an order's alarm off. Raises Unavailable without Redis."""
+    def clear(self, order_ids: Collection[str]) -> None:
+        """Turn orders' alarms off. Raises Unavailable without Redis."""
         with _translated():
-            at: Any = self._redis.getdel(_mark(order_id))
-            # Huey keeps what it is told to revoke until it comes by; what has rung never does.
-            if at is not None and float(at) > datetime.now(UTC).timestamp():
-                self.huey.revoke_by_id(order_id, revoke_once=True)
+            times = self._for_each(order_ids, lambda ask, order_id: ask.getdel(_mark(order_id)))
+            now = datetime.now(UTC).timestamp()
+            for order_id, at in times.items():
+                # Huey keeps what it is told to revoke until it comes by; what has rung never does.
+                if at is not None and float(at) > now:
+                    self.huey.revoke_by_id(order_id, revoke_once=True)
+
+    def _for_each(
+        self, order_ids: Collection[str], ask: Callable[[Any, str], object]
+    ) -> dict[str, Any]:
+        """Ask Redis about several orders at once; its answers by their ids."""
+        if not order_ids:
+            return {}
+        redis: Any = self._redis
+        pipeline = redis.pipeline(transaction=False)
+        for order_id in order_ids:
+            ask(pipeline, order_id)
+        return dict(zip(order_ids, pipeline.execute(), strict=True))
 
     def pending(self) -> int:
         """How many alarms wait for their time."""
@@ -92,6 +106,11 @@ _MARKER = "expiration:filled"
 
 def _mark(order_id: str) -> str:
     return f"expiration:alarm:{order_id}"
+
+
+def _note(pipeline: Any, order_id: str, at: datetime) -> None:
+    end = max(at, datetime.now(UTC)) + AFTERWARDS
+    pipeline.set(_mark(order_id), at.timestamp(), exat=int(end.timestamp()))
 
 
 @contextmanager

@@ -1,14 +1,12 @@
-"""What expiration does when it hears of something. The table at the end is its documentation."""
+"""What expiration does when it hears of something, for a replay hands on events one by one."""
 
-from apps.expiration.service import Expiration
-from shared.events import OrderAwaitingPayment, OrderCancelled, OrderCompleted, OrderCreated
+from apps.expiration.service import KINDS, Expiration
+from shared.events import OrderEvent
 from shared.worker import Handlers
 
 
 def table(expiration: Expiration) -> Handlers:
-    return {
-        OrderCreated: expiration.on_order,  # set the alarm
-        OrderAwaitingPayment: expiration.on_order,  # it can't expire any more
-        OrderCompleted: expiration.on_order,
-        OrderCancelled: expiration.on_order,
-    }
+    def on_order(event: OrderEvent) -> None:
+        expiration.on_orders([event])
+
+    return dict.fromkeys(KINDS, on_order)

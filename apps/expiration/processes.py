@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 from apps.expiration import create_app, handlers
 from apps.expiration.alarms import Alarms
 from apps.expiration.config import Settings
-from apps.expiration.service import Expiration
+from apps.expiration.service import KINDS, Expiration
 from shared.config import load
 from shared.process import Process
 from shared.upkeep import Upkeep
-from shared.worker import Job, Worker, consumer
+from shared.worker import Job, Worker, batch_consumer
 
 if TYPE_CHECKING:
     from flask import Flask
 
+GATHER = 0.25  # seconds; orders that come meanwhile have their alarms set together
+REST = 4  # times as long as that took, the machine is left to others
 SHUTDOWN = 4  # seconds that alarms which ring right now may take
 
 
@@ -40,7 +42,7 @@ def worker() -> Worker:
     process.serve_ops({"redis": service.alarms.ping})
     return Worker(
         process.bus,
-        [consumer("expiration", handlers.table(service))],
+        [batch_consumer("expiration", KINDS, service.on_orders, GATHER, REST)],
         [Job("refill", 2.0, service.refill)],
     )
 

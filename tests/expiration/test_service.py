@@ -93,6 +93,19 @@ def test_an_order_whose_payment_failed_has_one_again(
     assert rung(expiration.bus) == [ORDER]
 
 
+def test_of_several_events_that_come_together_the_newest_counts(
+    expiration: Expiration, clockwork: Clockwork
+) -> None:
+    created, paid = (
+        order_event(OrderCreated, "created", ORDER),
+        order_event(OrderAwaitingPayment, "awaiting:payment", ORDER),
+    )
+    expiration.on_orders([paid, created, order_event(OrderCreated, "created", OTHER)])
+    assert clockwork.alarms.pending() == 1
+    clockwork.rings_until(datetime.now(UTC) + LATER)
+    assert rung(expiration.bus) == [OTHER]
+
+
 def test_an_event_that_comes_again_rings_once(expiration: Expiration, clockwork: Clockwork) -> None:
     hear(expiration, *[order_event(OrderCreated, "created", ORDER)] * 3)
     clockwork.rings_until(datetime.now(UTC) + LATER)
