@@ -55,10 +55,6 @@ class Ticket:
     starts_at: datetime | None = None
     limit_per_person: int | None = None
 
-    def require_on_sale(self) -> None:
-        if self.withdrawn:
-            raise NotOnSale
-
 
 def require_seller(ticket: Ticket | None, user_id: str) -> Ticket:
     """The ticket, if this person sells it. Raises NotFound or Forbidden."""

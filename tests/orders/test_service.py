@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from apps.orders import models, onsale, store
-from apps.orders.desk import Reservation
+from apps.orders.desk import Request, Reservation
 from apps.orders.models import Order
 from shared import patience
 from shared.errors import Forbidden, KeyReused, NotFound, NotHereYet, Refused
@@ -157,8 +157,8 @@ def _ticket(world: World) -> onsale.Ticket:
 
 
 def _order(world: World, number: int, quantity: int, key: str | None = None) -> Order:
-    order = world.service.desk._new_order(user(f"{number:024x}"), _ticket(world), quantity)
-    return models.with_key(order, key, "hash") if key else order
+    request = Request(f"{number:024x}", quantity, key, "hash")
+    return world.service.desk._new_order(_ticket(world), request)
 
 
 def _outcome(reservation: Reservation) -> str:
@@ -288,8 +288,8 @@ def _order_of_key(world: World, key: str) -> Order:
     """An order of the same request, by somebody who looked before the first one was stored."""
     first = world.service.store.by_key(BUYER, key)
     assert first is not None
-    fresh = world.service.desk._new_order(user(), _ticket(world), first.quantity)
-    return models.with_key(fresh, key, first.key_hash or "")
+    request = Request(BUYER, first.quantity, key, first.key_hash or "")
+    return world.service.desk._new_order(_ticket(world), request)
 
 
 def test_both_requests_of_a_key_in_one_group(world: World) -> None:
