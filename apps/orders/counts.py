@@ -10,9 +10,8 @@ from apps.orders.models import Order
 
 @dataclass(frozen=True)
 class Count:
-    """Units that are held and sold, money by currency, and units sold by the day (in UTC)."""
+    """Units that are sold, money by currency, and units sold by the day (in UTC)."""
 
-    held: int = 0
     sold: int = 0
     orders: int = 0
     earned: dict[str, int] = field(default_factory=dict[str, int])
@@ -24,19 +23,13 @@ class Count:
         """What came in and stayed, by currency."""
         return {name: sum_ - self.refunded.get(name, 0) for name, sum_ in self.earned.items()}
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.held or self.orders)
-
 
 def count(orders: Iterable[Order]) -> Count:
-    """What some orders come to; cancelled ones count for nothing."""
-    return total(_count_one(order) for order in orders if order.status != "cancelled")
+    """What some orders come to; only those that are paid count."""
+    return total(_count_one(order) for order in orders if order.status == "complete")
 
 
 def _count_one(order: Order) -> Count:
-    if order.status != "complete":
-        return Count(held=order.quantity)
     return Count(
         sold=order.quantity,
         orders=1,
@@ -47,14 +40,14 @@ def _count_one(order: Order) -> Count:
 
 
 def total(counts: Iterable[Count]) -> Count:
-    held = sold = orders = 0
+    sold = orders = 0
     earned, refunded, days = Counter[str](), Counter[str](), Counter[str]()
     for one in counts:
-        held, sold, orders = held + one.held, sold + one.sold, orders + one.orders
+        sold, orders = sold + one.sold, orders + one.orders
         earned.update(one.earned)
         refunded.update(one.refunded)
         days.update(one.days)
-    return Count(held, sold, orders, dict(earned), dict(refunded), dict(days))
+    return Count(sold, orders, dict(earned), dict(refunded), dict(days))
 
 
 def last_days(days: dict[str, int], today: date, number: int) -> list[tuple[date, int]]:

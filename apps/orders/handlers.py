@@ -69,17 +69,23 @@ class EventHandlers:
             log.warning("an alarm for no order", order=event.data.order_id)
 
     def on_own_orders(self, events: list[OrderEvent]) -> None:
-        """Tell everyone what is free now: once for each ticket, however many orders it had."""
+        """Tell everyone what is free now: once for each ticket, however many orders it had.
+
+        Also its seller's pages, which say what is held.
+        """
         for event in events:
             if isinstance(event, OrderCancelled):
                 self.orders.release_by_id(event.data.id)
-        tickets = {event.data.ticket.id for event in events}
-        for ticket in self.orders.tickets.find_all(tickets).values():
+        ids = {event.data.ticket.id for event in events}
+        tickets = self.orders.tickets.find_all(ids).values()
+        for ticket in tickets:
             if ticket.withdrawn:
                 self.orders.cancel_withdrawn(ticket.id)
-        self.orders.allotment.announce_all(tickets)
+        self.orders.allotment.announce_all(ids)
+        for seller_id in {ticket.user_id for ticket in tickets}:
+            self.tell("sales", seller_id)
 
-    def on_counted(self, events: list[OrderEvent]) -> None:
+    def on_sold(self, events: list[OrderEvent]) -> None:
         """Count the sales again that these orders belong to."""
         self.orders.sales.count({event.data.id for event in events}, self.tell)
 
@@ -112,7 +118,7 @@ class EventHandlers:
 
 # Heard from ourselves, so that an announcement survives a crash between an order and its telling.
 OWN: list[type[Event]] = [OrderCreated, OrderCancelled]
-COUNTED: list[type[Event]] = [OrderCreated, OrderCompleted, OrderCancelled]
+SOLD: list[type[Event]] = [OrderCompleted]
 
 
 def _pair(event: PaymentEvent) -> Pair:

@@ -22,7 +22,7 @@ from shared.upkeep import Announce, Upkeep
 from shared.worker import Job, Worker, batch_consumer, consumer
 
 COALESCE = 0.05  # seconds; what changes of one ticket meanwhile is announced once
-COUNT = 0.25  # seconds; orders that a block got meanwhile are counted once
+COUNT = 0.25  # seconds; sales of a block meanwhile are counted once
 REST = 8  # times as long as it took to count or announce, the database is left to those who buy
 
 
@@ -85,7 +85,7 @@ def worker() -> Worker:
             batch_consumer(
                 "orders-availability", handlers.OWN, events.on_own_orders, COALESCE, REST
             ),
-            batch_consumer("orders-sales", handlers.COUNTED, events.on_counted, COUNT, REST),
+            batch_consumer("orders-sales", handlers.SOLD, events.on_sold, COUNT, REST),
         ],
         [
             Job("outbox", 1.0, lambda: process.sweep(service.aggregates)),

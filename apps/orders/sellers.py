@@ -11,17 +11,24 @@ from apps.orders.people import People
 from apps.orders.sales import Sales
 from apps.orders.store import Tickets
 from apps.orders.units import Availability
+from shared.mongo import find_all
 from shared.outbox import Aggregates
 from shared.people import User
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A ticket as its seller sees it: what is free of it, and what was sold."""
+    """A ticket as its seller sees it: what is free of it, what is taken, and what was sold."""
 
     ticket: Ticket
     available: int
+    taken: int
     count: Count
+
+    @property
+    def held(self) -> int:
+        """Units that are taken but not paid; a sale may be counted before they are told of."""
+        return max(0, self.taken - self.count.sold)
 
     @property
     def is_on_sale(self) -> bool:
@@ -47,22 +54,24 @@ class Sellers:
         """Everything that a person sells: first what is on sale, by date and title."""
         tickets = self.tickets.of_seller(user.id)
         tallies = self.sales.of_seller(user.id)
-        free = self._free(ticket.id for ticket in tickets)
+        units = self._units(ticket.id for ticket in tickets)
         offers = [
-            Offer(ticket, free.get(ticket.id, 0), tallies.get(ticket.id, Count()))
+            Offer(ticket, *units.get(ticket.id, (0, 0)), tallies.get(ticket.id, Count()))
             for ticket in tickets
         ]
         return sorted(offers, key=_by_date)
 
-    def _free(self, ids: Iterable[str]) -> dict[str, int]:
-        found = self.announced.collection.find({"_id": {"$in": list(ids)}}, {"available": 1})
-        return {document["_id"]: document["available"] for document in found}
+    def _units(self, ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """What is free of tickets, and what is taken."""
+        wanted = {"available": 1, "capacity": 1}
+        found = find_all(self.announced.collection, ids, wanted)
+        return {one["_id"]: (one["available"], one["capacity"] - one["available"]) for one in found}
 
     def offer(self, user: User, ticket_id: str) -> Offer:
         """One ticket of the seller's. Raises NotFound or Forbidden."""
         ticket = require_seller(self.tickets.find(ticket_id), user.id)
-        free = self._free([ticket_id]).get(ticket_id, 0)
-        return Offer(ticket, free, self.sales.of_ticket(ticket_id))
+        free, taken = self._units([ticket_id]).get(ticket_id, (0, 0))
+        return Offer(ticket, free, taken, self.sales.of_ticket(ticket_id))
 
     def buyers(
         self, ticket: Ticket, after: str | None, limit: int

@@ -87,7 +87,8 @@ def _counted(offers: list[Offer]) -> dict[str, Any]:
     """What both pages say of sales: the sums, and the days."""
     count = sellers.together(offers)
     days = last_days(count.days, service().clock.now().date(), DAYS)
-    return {"count": count, "chart": chart(days)}
+    held = sum(offer.held for offer in offers)
+    return {"count": count, "held": held, "chart": chart(days)}
 
 
 def _cursors(kind: str) -> Cursors:

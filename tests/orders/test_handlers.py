@@ -14,6 +14,7 @@ from shared.events import (
     OrderCancelled,
     OrderCompleted,
     OrderCreated,
+    OrderEvent,
     PaymentCompleted,
     PaymentCreated,
     PaymentFailed,
@@ -27,6 +28,7 @@ from tests.orders.world import (
     HOLD,
     OTHER,
     PAIR,
+    SELLER,
     World,
     memory_store,
     payment_data,
@@ -69,7 +71,21 @@ def test_what_is_heard() -> None:
         UserUpdated,
     }
     assert set(handlers.OWN) == {OrderCreated, OrderCancelled}
-    assert set(handlers.COUNTED) == {OrderCreated, OrderCompleted, OrderCancelled}
+    assert set(handlers.SOLD) == {OrderCompleted}
+
+
+def test_the_seller_is_told_of_reservations_once_they_can_be_seen(memory: World) -> None:
+    memory.sells(5)
+    memory.reserves(2)
+    told: list[tuple[str, str | None, int]] = []
+
+    def tell(topic: str, user_id: str | None) -> None:
+        (offer,) = memory.service.sellers.offers(user(SELLER))
+        told.append((topic, user_id, offer.held))
+
+    heard = [event for event in memory.events(OrderCreated) if isinstance(event, OrderEvent)]
+    handlers.EventHandlers(memory.service, tell).on_own_orders(heard)
+    assert told == [("sales", SELLER, 2)]
 
 
 def test_a_sale(memory: World) -> None:
