@@ -4,11 +4,13 @@ import argparse
 import json
 import os
 import platform
+import signal
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from bench import document, growth, table
 from bench.figures import Result
@@ -39,6 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.publish and (given.quick or given.only):
         parser.error("only a whole run is published")
+    signal.signal(signal.SIGTERM, _leave)
     begun = time.monotonic()
     effort = QUICK if given.quick else FULL
     names: list[str] = given.only or [n for n in NAMES if n != GROWTH or not given.quick]
@@ -58,6 +61,11 @@ def main() -> None:
         given.out.write_text(json.dumps(report, indent=1) + "\n")
     if given.publish:
         document.publish(report)
+
+
+def _leave(_signal: int, _frame: object) -> NoReturn:
+    """End as an exception would, so that the stack ends with it."""
+    sys.exit(1)
 
 
 def _head(database: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from shared import logs
 from shared.errors import Conflict
 from shared.events import Data, Event
-from shared.mongo import Document, Documents, changed
+from shared.mongo import Document, Documents, changed, find_all
 from shared.relay import Relay
 
 
@@ -96,7 +96,7 @@ class Aggregates(Generic[A]):
 
     def documents(self, keys: Iterable[str]) -> dict[str, Document]:
         """Those of these aggregates that exist, for `update` to begin with."""
-        found = self.collection.find({"_id": {"$in": list(keys)}})
+        found = find_all(self.collection, keys)
         return {document["_id"]: document for document in found}
 
     def update(

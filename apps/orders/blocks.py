@@ -14,10 +14,9 @@ from pymongo.errors import DuplicateKeyError
 
 from apps.orders.onsale import Ticket
 from apps.orders.units import Block, Move, Units, block_ids, ticket_of
-from shared.mongo import Document, Store
+from shared.mongo import TOGETHER, Document, Store, find_all
 
 ROUNDS = 20  # races lost for one block before others are tried
-MANY = 20  # blocks of one ticket
 _REMEMBERED = 20_000  # blocks whose free units a process remembers
 
 
@@ -177,24 +176,34 @@ class Blocks:
         """The blocks of several tickets, of which the number is given."""
         ids = {key: block_ids(key, count) for key, count in tickets.items()}
         fields = {"capacity": 1, "available": 1, "open": 1}
+        listed = [block for blocks in ids.values() for block in blocks]
         found: dict[str, Block] = {
             block["_id"]: Block(block["_id"], block["capacity"], block["available"])
-            for condition in _conditions(ids)
-            for block in self._blocks.find(condition, fields)
+            for block in find_all(self._blocks, listed, fields)
             if block["open"] or not only_open
         }
         return {
-            key: [found[block] for block in listed if block in found] for key, listed in ids.items()
+            key: [found[block] for block in blocks if block in found] for key, blocks in ids.items()
         }
 
     def existing(self, ticket_id: str) -> int:
-        """How many blocks a ticket has, for a replica that does not know."""
-        return self._blocks.count_documents(_all_of(ticket_id))
+        """How many blocks a ticket has, for a replica that does not know.
+
+        They are made in their order. Asking for a range of ids would read every block there is on
+        the embedded server.
+        """
+        known = 0
+        while True:
+            ids = block_ids(ticket_id, known + TOGETHER)[known:]
+            found = sum(1 for _ in find_all(self._blocks, ids, {"_id": 1}))
+            known += found
+            if found < len(ids):
+                return known
 
     def follow(self, ticket: Ticket) -> bool:
         """Whether all blocks carry the ticket's version."""
-        condition: Document = {"_id": {"$in": block_ids(ticket.id, ticket.blocks)}}
-        stamps = self._blocks.find(condition, {"ticket_epoch": 1, "ticket_version": 1})
+        wanted = {"ticket_epoch": 1, "ticket_version": 1}
+        stamps = find_all(self._blocks, block_ids(ticket.id, ticket.blocks), wanted)
         found = [(stamp["ticket_epoch"], stamp["ticket_version"]) for stamp in stamps]
         return found == [(ticket.epoch, ticket.version)] * ticket.blocks
 
@@ -209,7 +218,7 @@ class Blocks:
 
     def holders(self, blocks: Iterable[str]) -> dict[str, list[str]]:
         """The orders that took units of each of these blocks."""
-        found = self._blocks.find({"_id": {"$in": list(blocks)}}, {"taken.order_id": 1})
+        found = find_all(self._blocks, blocks, {"taken.order_id": 1})
         return {block["_id"]: [entry["order_id"] for entry in block["taken"]] for block in found}
 
     def stamp(self, block: str, fence: int, values: dict[str, Any]) -> bool:
@@ -237,20 +246,6 @@ class Blocks:
         done = bool(self._blocks.update_one(condition, change).modified_count)
         self._free.pop(move.block, None)
         return done
-
-
-def _conditions(ids: dict[str, list[str]]) -> Iterator[Document]:
-    """Those that find these blocks: one for each ticket with many, one for all the others.
-
-    The embedded server compares each block that it finds with all that it was asked for.
-    """
-    yield from (_all_of(key) for key, listed in ids.items() if len(listed) > MANY)
-    if few := [block for listed in ids.values() if len(listed) <= MANY for block in listed]:
-        yield {"_id": {"$in": few}}
-
-
-def _all_of(ticket_id: str) -> Document:
-    return {"_id": {"$gte": f"{ticket_id}:", "$lt": f"{ticket_id};"}}
 
 
 def _share(wishes: list[Wish], free: int) -> list[tuple[Wish, int]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pymongo.errors import DuplicateKeyError
 
 from shared.events import UserCreated, UserUpdated
-from shared.mongo import Store
+from shared.mongo import Store, find_all
 
 _EPOCH = 2**40  # more versions than an account will ever have within an epoch
 
@@ -32,5 +32,5 @@ class People:
 
     def emails(self, ids: Iterable[str]) -> dict[str, str]:
         """The addresses of these people, as far as they have one."""
-        found = self._people.find({"_id": {"$in": list(set(ids))}})
+        found = find_all(self._people, set(ids))
         return {person["_id"]: person["email"] for person in found if person["email"]}

@@ -21,7 +21,7 @@ from apps.orders.store import Orders as Store
 from apps.orders.units import block_id, ticket_of
 from shared.bus import Tell
 from shared.errors import Conflict
-from shared.mongo import Document, Documents
+from shared.mongo import Document, Documents, find_all
 from shared.mongo import Store as Database
 from shared.worker import for_each
 
@@ -119,7 +119,7 @@ def _write_all(collection: Documents, keys: list[str], count: CountAll) -> None:
     for _ in range(ATTEMPTS):
         if not keys:
             return
-        found = collection.find({"_id": {"$in": keys}}, {"rev": 1})
+        found = find_all(collection, keys, {"rev": 1})
         revs: dict[str, int] = {document["_id"]: document["rev"] for document in found}
         counted = count(keys)
         keys = [

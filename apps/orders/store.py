@@ -13,7 +13,7 @@ from apps.orders.models import Order
 from apps.orders.onsale import Ticket
 from apps.orders.units import Availability
 from shared.events import AvailabilityData, TicketCreated, TicketUpdated
-from shared.mongo import Document, Store
+from shared.mongo import Document, Store, find_all
 from shared.outbox import Aggregates
 from shared.relay import Relay
 
@@ -66,7 +66,7 @@ class Orders:
 
     def documents(self, ids: Iterable[str]) -> dict[str, Document]:
         """The same as they are stored, for who must not stumble over one that can't be read."""
-        found = self._orders.find({"_id": {"$in": list(ids)}})
+        found = find_all(self._orders, ids)
         return {document["_id"]: document for document in found}
 
     def overdue(self, now: datetime) -> list[str]:
@@ -111,7 +111,7 @@ class Orders:
 
     def statuses(self, ids: Iterable[str]) -> dict[str, str]:
         """The status of each of these orders that exists."""
-        found = self._orders.find({"_id": {"$in": list(ids)}}, {"status": 1})
+        found = find_all(self._orders, ids, {"status": 1})
         return {document["_id"]: document["status"] for document in found}
 
     def _ids(self, condition: Document) -> list[str]:
@@ -134,7 +134,7 @@ class Tickets:
 
     def find_all(self, ids: Iterable[str]) -> dict[str, Ticket]:
         """Those of these tickets that are known, by their ids."""
-        found = self._tickets.find({"_id": {"$in": list(ids)}})
+        found = find_all(self._tickets, ids)
         return {document["_id"]: _ticket(document) for document in found}
 
     def of_seller(self, user_id: str) -> list[Ticket]:

@@ -4,9 +4,9 @@ import random
 from collections import Counter
 from datetime import datetime, timedelta
 
-from apps.orders import blocks as blocks_module
 from apps.orders.blocks import Blocks, Wish
 from apps.orders.units import Units, block_id, block_ids
+from shared.mongo import TOGETHER
 from tests.orders.threads import at_once
 from tests.orders.watched import Call, Meanwhile, watched
 from tests.orders.world import HOLD, START, TICKET, World, user, wish
@@ -48,16 +48,24 @@ def test_a_release_of_other_units_than_were_taken_does_nothing(world: World) -> 
 def test_blocks_of_tickets_with_many_and_with_few_are_read_alike(small: World) -> None:
     small.sells(10)
     store = small.service.blocks
-    for ticket, count in (("a" * 24, blocks_module.MANY + 5), ("b" * 24, 2), ("c" * 24, 1)):
+    for ticket, count in (("a" * 24, TOGETHER + 5), ("b" * 24, 2), ("c" * 24, 1)):
         for number in range(count):
             assert store.stamp(block_id(ticket, number), 1, {"open": number != 1})
-    asked = {"a" * 24: blocks_module.MANY + 3, "b" * 24: 2, "c" * 24: 4}
+    asked = {"a" * 24: TOGETHER + 3, "b" * 24: 2, "c" * 24: 4}
     found = {key: [block.id for block in blocks] for key, blocks in store.read_all(asked).items()}
     assert found == {key: block_ids(key, asked[key]) for key in asked} | {
         "c" * 24: block_ids("c" * 24, 1)
     }
     still_open = store.read_all(asked, only_open=True)
-    assert [len(blocks) for blocks in still_open.values()] == [blocks_module.MANY + 2, 1, 1]
+    assert [len(blocks) for blocks in still_open.values()] == [TOGETHER + 2, 1, 1]
+
+
+def test_how_many_blocks_there_are(small: World) -> None:
+    store = small.service.blocks
+    for ticket, count in (("a" * 24, 0), ("b" * 24, 1), ("c" * 24, TOGETHER), ("d" * 24, 120)):
+        for number in range(count):
+            assert store.stamp(block_id(ticket, number), 1, {"open": True})
+        assert store.existing(ticket) == count
 
 
 def test_all_or_nothing(world: World) -> None:
