@@ -7,8 +7,10 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
+    BulkWriteError,
     ConnectionFailure,
     CursorNotFound,
+    DuplicateKeyError,
     ExecutionTimeout,
     NetworkTimeout,
     OperationFailure,
@@ -33,6 +35,7 @@ TEMPORARY = (
 )
 _TEMPORARY_CODES = {91, 189, 10107, 11600, 11602, 13435, 13436}  # stepping down, shutting down
 
+DUPLICATE = 11000  # the code of a write that a unique index refused
 TOGETHER = 50  # documents that are asked for by one query
 
 
@@ -63,6 +66,24 @@ def find_all(
     ids = list(keys)
     for first in range(0, len(ids), TOGETHER):
         yield from collection.find({"_id": {"$in": ids[first : first + TOGETHER]}}, wanted)
+
+
+def insert_new(collection: Documents, documents: list[Document]) -> set[str]:
+    """Store new documents; returns the ids of those that a unique index refused."""
+    try:
+        if len(documents) == 1:
+            collection.insert_one(documents[0])
+        elif documents:
+            collection.insert_many(documents, ordered=False)
+    except DuplicateKeyError:
+        return {documents[0]["_id"]}
+    except BulkWriteError as error:
+        problems = error.details["writeErrors"]
+        # Without a write error it was the write concern that failed: nothing is certain then.
+        if not problems or any(problem["code"] != DUPLICATE for problem in problems):
+            raise
+        return {documents[problem["index"]]["_id"] for problem in problems}
+    return set()
 
 
 def is_temporary(error: BaseException) -> bool:

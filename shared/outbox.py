@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter
-from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from shared import logs
 from shared.errors import Conflict
 from shared.events import Data, Event
-from shared.mongo import Document, Documents, changed, find_all
+from shared.mongo import Document, Documents, changed, find_all, insert_new
 from shared.relay import Relay
 
 
@@ -29,7 +28,6 @@ class Aggregate(Protocol):
 A = TypeVar("A", bound=Aggregate)
 
 ATTEMPTS = 50  # lost races for one document before giving up; each loss means that another won
-DUPLICATE = 11000
 _NOT_STATE = {"id", "version"}
 
 
@@ -88,7 +86,7 @@ class Aggregates(Generic[A]):
 
     def insert_many(self, documents: list[Document]) -> set[str]:
         """Store several new documents; returns the ids of those that a unique index refused."""
-        refused = _insert(self.collection, documents)
+        refused = insert_new(self.collection, documents)
         for document in documents:
             if document["_id"] not in refused:
                 self._announce(document["_id"], document["outbox"])
@@ -161,20 +159,3 @@ class Aggregates(Generic[A]):
 
 def _counted(document: Document, event: type[Event] | None) -> Document:
     return {"rev": document["rev"] + 1, "version": document["version"] + (1 if event else 0)}
-
-
-def _insert(collection: Documents, documents: list[Document]) -> set[str]:
-    try:
-        if len(documents) == 1:
-            collection.insert_one(documents[0])
-        else:
-            collection.insert_many(documents, ordered=False)
-    except DuplicateKeyError:
-        return {documents[0]["_id"]}
-    except BulkWriteError as error:
-        problems = error.details["writeErrors"]
-        # Without a write error it was the write concern that failed: nothing is certain then.
-        if not problems or any(problem["code"] != DUPLICATE for problem in problems):
-            raise
-        return {documents[problem["index"]]["_id"] for problem in problems}
-    return set()

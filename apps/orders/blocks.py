@@ -13,8 +13,9 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from apps.orders.onsale import Ticket
-from apps.orders.units import Block, Move, Units, block_ids, ticket_of
-from shared.mongo import TOGETHER, Document, Store, find_all
+from apps.orders.units import Block, Move, Units, block_ids, blocks_needed, moves, ticket_of
+from shared.events import TicketCreated, TicketUpdated
+from shared.mongo import TOGETHER, Document, Store, find_all, insert_new
 
 ROUNDS = 20  # races lost for one block before others are tried
 _REMEMBERED = 20_000  # blocks whose free units a process remembers
@@ -234,6 +235,28 @@ class Blocks:
             return False
         self._free.pop(block, None)
         return True
+
+    def insert_new(self, tickets: Iterable[TicketCreated | TicketUpdated], fence: int) -> set[str]:
+        """All blocks of new tickets, with all their units; the ids of those that exist already."""
+        return insert_new(
+            self._blocks, [block for ticket in tickets for block in self._new_ones(ticket, fence)]
+        )
+
+    def _new_ones(self, event: TicketCreated | TicketUpdated, fence: int) -> Iterator[Document]:
+        ticket = event.data
+        ids = block_ids(ticket.id, blocks_needed(ticket.quantity, self.size))
+        for full in moves([Block(key, 0, 0) for key in ids], ticket.quantity, self.size):
+            yield {
+                "_id": full.block,
+                "fence": fence,
+                "open": not ticket.withdrawn,
+                "ticket_epoch": event.epoch,
+                "ticket_version": event.version,
+                "capacity": full.units,
+                "available": full.units,
+                "taken": [],
+                "rev": 0,
+            }
 
     def move(self, move: Move, fence: int) -> bool:
         """Change a block's capacity; False when a newer run claimed it or units were taken."""

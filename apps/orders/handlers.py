@@ -34,6 +34,15 @@ class EventHandlers:
     orders: Orders
     tell: Tell = tell_nobody
 
+    def on_tickets(self, events: list[TicketCreated | TicketUpdated]) -> None:
+        """New ones are taken in together; each of the others is followed."""
+        done = self.orders.arrivals.take_in(events)
+        for event in events:
+            if event.id in done:
+                self.tell("sales", event.data.user_id)
+            else:
+                self.on_ticket(event)
+
     def on_ticket(self, event: TicketCreated | TicketUpdated) -> None:
         self._follow(self.orders.tickets.save(event))
         self.tell("sales", event.data.user_id)
@@ -95,8 +104,6 @@ class EventHandlers:
     @property
     def table(self) -> Handlers:
         return {
-            TicketCreated: self.on_ticket,
-            TicketUpdated: self.on_ticket,
             PaymentCreated: self.on_payment_created,
             PaymentCompleted: self.on_payment_completed,
             PaymentFailed: self.on_payment_failed,
@@ -116,6 +123,7 @@ class EventHandlers:
         }
 
 
+TICKETS: list[type[Event]] = [TicketCreated, TicketUpdated]
 # Heard from ourselves, so that an announcement survives a crash between an order and its telling.
 OWN: list[type[Event]] = [OrderCreated, OrderCancelled]
 SOLD: list[type[Event]] = [OrderCompleted]

@@ -23,6 +23,7 @@ from shared.worker import Job, Worker, batch_consumer, consumer
 
 COALESCE = 0.05  # seconds; what changes of one ticket meanwhile is announced once
 COUNT = 0.25  # seconds; sales of a block meanwhile are counted once
+TAKE_IN_REST = 2  # times as long as it took to take in new tickets, the same
 REST = 8  # times as long as it took to count or announce, the database is left to those who buy
 
 
@@ -82,6 +83,9 @@ def worker() -> Worker:
         process.bus,
         [
             consumer("orders", events.table),
+            batch_consumer(
+                "orders-tickets", handlers.TICKETS, events.on_tickets, COALESCE, TAKE_IN_REST
+            ),
             batch_consumer(
                 "orders-availability", handlers.OWN, events.on_own_orders, COALESCE, REST
             ),

@@ -8,6 +8,7 @@ from pymongo.errors import DuplicateKeyError
 
 from apps.orders import agenda, models
 from apps.orders.allotment import Allotment
+from apps.orders.arrivals import Arrivals
 from apps.orders.blocks import Blocks
 from apps.orders.desk import Desk
 from apps.orders.hoarding import Hoarding
@@ -55,6 +56,7 @@ class Orders:
             lambda: self.clock.now(),
             Hoarding(self.store, self.hold, self.most_open),
         )
+        self.arrivals = Arrivals(self.tickets, self.blocks, self.allotment.announced)
         self.sellers = Sellers(self.tickets, self.allotment.announced, self.sales, self.people)
         self._scanned_until = LONG_AGO
         self._scanned_all: datetime | None = None

@@ -6,20 +6,33 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from pymongo.errors import DuplicateKeyError
-
 from apps.orders import models
 from apps.orders.models import Order
 from apps.orders.onsale import Ticket
 from apps.orders.units import Availability
 from shared.events import AvailabilityData, TicketCreated, TicketUpdated
-from shared.mongo import Document, Store, find_all
+from shared.mongo import TOGETHER, Document, Store, find_all, insert_new
 from shared.outbox import Aggregates
 from shared.relay import Relay
 
 SWEEP = 500  # documents that one round of a sweep takes on
 RECENT = 500  # orders of a person that are looked at for what is coming up
 SELLS = 2_000  # tickets of one seller that are counted together
+
+
+_KEPT = (
+    "user_id",
+    "title",
+    "unit_amount",
+    "currency",
+    "quantity",
+    "withdrawn",
+    "venue",
+    "starts_at",
+    "limit_per_person",
+)
+
+TicketEvent = TicketCreated | TicketUpdated
 
 
 class Orders:
@@ -146,47 +159,24 @@ class Tickets:
 
         A rebuild also stores the same version once more, whatever is here.
         """
-        data = event.data
-        state: dict[str, Any] = {
-            "epoch": event.epoch,
-            "version": event.version,
-            **data.model_dump(
-                include={
-                    "user_id",
-                    "title",
-                    "unit_amount",
-                    "currency",
-                    "quantity",
-                    "withdrawn",
-                    "venue",
-                    "starts_at",
-                    "limit_per_person",
-                }
-            ),
-            "unallotted": True,
-        }
+        key, state = event.data.id, _state(event)
         while True:
-            known = self.find(data.id)
+            known = self.find(key)
             if known and not _is_news(event, known, rebuild=rebuild):
                 return known
             if known is None:
                 # A lost replica begins above every fence that its blocks may carry.
-                self._insert(
-                    {"_id": data.id, "blocks": 0, "reach": 0, "rev": int(time.time()), **state}
+                rev = int(time.time())
+                insert_new(
+                    self._tickets, [{"_id": key, "blocks": 0, "reach": 0, "rev": rev, **state}]
                 )
-            elif self._replace(data.id, known.rev, state):
+            elif self._replace(key, known.rev, state):
                 rebuild = False
 
     def _replace(self, ticket_id: str, rev: int, state: dict[str, Any]) -> bool:
         guard = {"_id": ticket_id, "rev": rev}
         change: Document = {"$set": state, "$inc": {"rev": 1}}
         return bool(self._tickets.update_one(guard, change).modified_count)
-
-    def _insert(self, document: Document) -> None:
-        try:
-            self._tickets.insert_one(document)
-        except DuplicateKeyError:
-            return  # another worker was first; the caller looks again
 
     def begin_allotting(self, ticket: Ticket, blocks: int) -> int | None:
         """The fence of a new run, higher than any before; None when another one was first.
@@ -205,9 +195,40 @@ class Tickets:
             change["$unset"] = {"unallotted": ""}
         self._tickets.update_one({"_id": ticket_id, "rev": fence}, change)
 
+    def begin_new(
+        self, events: Iterable[TicketEvent], reach: dict[str, int], fence: int
+    ) -> set[str]:
+        """Store new tickets, with a run for each that has begun; the ids of those known already."""
+        return insert_new(
+            self._tickets,
+            [
+                {
+                    "_id": event.data.id,
+                    "blocks": 0,
+                    "reach": reach[event.data.id],
+                    "rev": fence,
+                    **_state(event),
+                }
+                for event in events
+            ],
+        )
+
+    def end_new(self, ticket_ids: list[str], fence: int, blocks: int) -> None:
+        """The same as `end_allotting`, for tickets that all have as many blocks."""
+        change: Document = {"$set": {"blocks": blocks}, "$unset": {"unallotted": ""}}
+        for first in range(0, len(ticket_ids), TOGETHER):
+            some = ticket_ids[first : first + TOGETHER]
+            self._tickets.update_many({"_id": {"$in": some}, "rev": fence}, change)
+
     def unallotted(self) -> list[str]:
         found = self._tickets.find({"unallotted": True}, {"_id": 1}).limit(SWEEP)
         return [document["_id"] for document in found]
+
+
+def _state(event: TicketEvent) -> Document:
+    """What is kept of a ticket, whose blocks do not follow it yet."""
+    state = {name: getattr(event.data, name) for name in _KEPT}
+    return {"epoch": event.epoch, "version": event.version, **state, "unallotted": True}
 
 
 def _is_news(event: TicketCreated | TicketUpdated, known: Ticket, *, rebuild: bool) -> bool:

@@ -11,10 +11,13 @@ from shared.config import load
 from shared.outbox import Aggregates
 from shared.process import Process
 from shared.upkeep import Announce, Upkeep
-from shared.worker import Job, Worker, consumer
+from shared.worker import Job, Worker, batch_consumer
 
 if TYPE_CHECKING:
     from flask import Flask
+
+GATHER = 0.02  # seconds; what is said of a ticket meanwhile is stored once
+REST = 4  # times as long as that took, the database is left to those who sell and look
 
 
 def web() -> "Flask":
@@ -44,9 +47,10 @@ def worker() -> Worker:
     service = Tickets(Store(process.store, process.relay))
     process.ensure_indexes(service.store.ensure_indexes)
     process.serve_ops({})
+    events = handlers.EventHandlers(service, process.bus.tell)
     return Worker(
         process.bus,
-        [consumer("tickets", handlers.EventHandlers(service, process.bus.tell).table)],
+        [batch_consumer("tickets", handlers.HEARD, events.on_availability, GATHER, REST)],
         [
             Job("outbox", 1.0, lambda: process.sweep(service.aggregates)),
             Job("past", 30.0, service.clear_past),

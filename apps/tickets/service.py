@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from apps.tickets.store import Tickets as Store
 from shared import logs
 from shared.auditlog import Entry
 from shared.errors import KeyReused, NotFound
+from shared.mongo import Document
 from shared.outbox import Aggregates
 from shared.people import User
 
@@ -124,14 +125,27 @@ class Tickets:
 
     # --- what orders says -------------------------------------------------------------------------
 
-    def restock(self, ticket_id: str, stock: Stock, *, rebuild: bool = False) -> None:
+    def restock_all(self, stocks: Mapping[str, Stock]) -> None:
+        """Note how much is free of tickets, which are read together."""
+        known = self.store.aggregates.documents(stocks)
+        for ticket_id, stock in stocks.items():
+            self.restock(ticket_id, stock, known=known.get(ticket_id))
+
+    def restock(
+        self,
+        ticket_id: str,
+        stock: Stock,
+        *,
+        rebuild: bool = False,
+        known: Document | None = None,
+    ) -> None:
         """Note how much is free. A ticket that is not here, after a restore, is no trouble."""
 
         def transition(ticket: Ticket) -> models.Change:
             return models.restock(ticket, stock, rebuild=rebuild)
 
         try:
-            self.store.aggregates.update(ticket_id, transition)
+            self.store.aggregates.update(ticket_id, transition, known)
         except KeyError:
             log.warning("availability of an unknown ticket", ticket=ticket_id)
 
