@@ -19,6 +19,7 @@ from bench.people import Person
 from shared.mongo import Document
 
 TOGETHER = 1_000  # documents in one write
+APART = timedelta(minutes=5)  # between two orders of one person
 
 
 def tickets(ground: Ground, count: int) -> None:
@@ -52,13 +53,16 @@ def orders(ground: Ground, ticket: str, buyer: Person, count: int) -> None:
     untouched = _untouched(ground, ticket)
     while missing > 0:
         block, units = next(untouched)
-        made = [_order(ground, ticket, buyer, block, now) for _ in range(min(units, missing))]
+        made = [
+            _order(ground, ticket, buyer, block, now - n * APART)
+            for n in range(min(units, missing))
+        ]
         taken = [{"order_id": one.id, "units": 1, "until": one.expires_at} for one in made]
         change = {"$set": {"taken": taken}, "$inc": {"available": -len(made), "rev": 1}}
         blocks.update_one({"_id": block}, change)
         store.aggregates.insert_many([store.aggregates.new_document(one, None) for one in made])
         missing -= len(made)
-        now -= timedelta(seconds=1)
+        now -= len(made) * APART
     ground.restart("orders-web")
 
 

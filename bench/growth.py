@@ -25,7 +25,7 @@ from bench.scenarios import (
 from dev.stack.ports import free_port
 
 WARM_SECONDS = 1.0
-SECONDS = 3.0
+SECONDS = 2.0
 SPARE = 10_000  # units that are left to order, beyond what is ordered already
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -15,6 +15,7 @@ from shared.mongo import TOGETHER, Document, Store, find_all, insert_new
 from shared.outbox import Aggregates
 from shared.relay import Relay
 
+SPANS = (timedelta(days=1), timedelta(days=30))  # before all earlier orders of a person
 SWEEP = 500  # documents that one round of a sweep takes on
 RECENT = 500  # orders of a person that are looked at for what is coming up
 SELLS = 2_000  # tickets of one seller that are counted together
@@ -60,13 +61,16 @@ class Orders:
 
     def of_user(self, user_id: str, after: tuple[datetime, str] | None, limit: int) -> list[Order]:
         """A person's orders, newest first, from a position on."""
-        condition: Document = {"user_id": user_id}
-        if after:
-            condition["created_at"] = {"$lte": after[0]}
-        with self._orders.find(condition).sort([("created_at", -1), ("_id", -1)]) as found:
-            orders = map(self.aggregates.load, found)
-            older = (o for o in orders if not after or (o.created_at, o.id) < after)
-            return list(islice(older, limit))
+        orders: list[Order] = []
+        for span in _spans(after[0] if after else None):
+            condition: Document = {"user_id": user_id, "created_at": span}
+            with self._orders.find(condition).sort([("created_at", -1), ("_id", -1)]) as found:
+                read = map(self.aggregates.load, found)
+                older = (o for o in read if not after or (o.created_at, o.id) < after)
+                orders += islice(older, limit - len(orders))
+            if len(orders) == limit:
+                break
+        return orders
 
     def live_of_user(self, user_id: str) -> list[Order]:
         """The latest of a person's orders that are not cancelled."""
@@ -223,6 +227,19 @@ class Tickets:
     def unallotted(self) -> list[str]:
         found = self._tickets.find({"unallotted": True}, {"_id": 1}).limit(SWEEP)
         return [document["_id"] for document in found]
+
+
+def _spans(latest: datetime | None) -> Iterator[Document]:
+    """Times from the latest on backwards, the first ones short.
+
+    The embedded server reads all orders of a span, however few of them are wanted.
+    """
+    begin = latest or datetime.now(UTC)
+    end: Document = {"$lte": latest} if latest else {}
+    for span in SPANS:
+        yield {"$gt": begin - span, **end}
+        end = {"$lte": begin - span}
+    yield end
 
 
 def _state(event: TicketEvent) -> Document:

@@ -1,7 +1,7 @@
 """What can be done with orders, on a real server."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -654,6 +654,24 @@ def test_orders_of_a_person_page_by_page(world: World) -> None:
         seen += page
         after = page[-1].created_at, page[-1].id
     assert seen == newest_first
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+def test_orders_of_many_years_page_by_page(world: World, limit: int) -> None:
+    """They are read a span of time after the other: none is left out where two of them meet."""
+    world.sells(12)
+    now = datetime.now(UTC).replace(microsecond=0)
+    edges = [timedelta(), *store.SPANS, timedelta(days=900)]
+    times = [now - edge + step for edge in edges for step in (SECOND, timedelta(), -SECOND)]
+    for time in times:
+        order = world.reserves()
+        world.store["orders"].update_one({"_id": order.id}, {"$set": {"created_at": time}})
+    seen: list[datetime] = []
+    after = None
+    while page := world.service.of_user(user(), after, limit):
+        seen += [order.created_at for order in page]
+        after = page[-1].created_at, page[-1].id
+    assert seen == sorted(times, reverse=True)
 
 
 @pytest.mark.parametrize("command", ["commit", "complete", "payment_failed"])
