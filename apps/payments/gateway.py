@@ -108,9 +108,17 @@ class Gateway:
 
     def capture(self, intent: Intent) -> Intent:
         """Take the authorised money. Where the bank refuses, the intent is let go."""
-        if self._ask_for(intent, lambda: self._client.v1.payment_intents.capture(intent.id)):
+        try:
+            with _translated():
+                captured = self._client.v1.payment_intents.capture(intent.id)
+        except stripe.CardError as error:
+            _note_refusal(intent, error)
+            return self.cancel(intent)
+        except stripe.InvalidRequestError as error:
+            _note_refusal(intent, error)
             return self.read(intent)
-        return self.cancel(intent)
+        # Nothing can have been given back of what was taken just now, so no other look is needed.
+        return snapshot(captured, intent.number)
 
     def cancel(self, intent: Intent) -> Intent:
         """Let an intent go, and with it what it has authorised."""
@@ -124,15 +132,13 @@ class Gateway:
         self._ask_for(intent, lambda: self._client.v1.refunds.create(wanted))
         return self.read(intent)
 
-    def _ask_for(self, intent: Intent, call: Callable[[], object]) -> bool:
-        """Make a call, whose effect the intent then shows; False when a bank refused it."""
+    def _ask_for(self, intent: Intent, call: Callable[[], object]) -> None:
+        """Make a call, whose effect the intent then shows."""
         try:
             with _translated():
                 call()
         except (stripe.CardError, stripe.InvalidRequestError) as error:
-            log.warning("stripe refused", intent=intent.id, code=error.code, error=str(error))
-            return not isinstance(error, stripe.CardError)
-        return True
+            _note_refusal(intent, error)
 
     def notice(self, payload: bytes, signature: str) -> Notice:
         """A webhook that Stripe signed just now. Raises BadSignature for any other."""
@@ -158,6 +164,10 @@ def _translated() -> Generator[None]:
     except stripe.StripeError as error:
         log.warning("stripe did not answer", error=str(error), status=error.http_status)
         raise Doubt from error
+
+
+def _note_refusal(intent: Intent, error: stripe.CardError | stripe.InvalidRequestError) -> None:
+    log.warning("stripe refused", intent=intent.id, code=error.code, error=str(error))
 
 
 def _refuse_from_the_future(signature: str) -> None:

@@ -33,10 +33,15 @@ _NEWS: dict[str, Callable[[Intent], bool]] = {
     "payment_intent.payment_failed": lambda known: known.status != "requires_payment_method",
     "payment_intent.canceled": lambda known: known.status != "canceled",
     "payment_intent.requires_action": lambda known: known.status != "requires_action",
-    "charge.refunded": lambda known: known.refunded < known.captured,
+    "charge.refunded": lambda known: _may_be_refunded(known),
     "charge.refund.updated": lambda known: known.refunded > 0,
     "refund.failed": lambda known: known.refunded > 0,
 }
+
+
+def _may_be_refunded(known: Intent) -> bool:
+    """Whether more may have gone back; also of a capture whose answer is still to be stored."""
+    return known.status not in ("succeeded", "canceled") or known.refunded < known.captured
 
 
 def _now() -> datetime:

@@ -1,7 +1,7 @@
 """Payments in MongoDB: one document for each order, and the webhooks that were received."""
 
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo.errors import DuplicateKeyError
@@ -14,6 +14,7 @@ from shared.outbox import Aggregates
 from shared.relay import Relay
 
 SWEEP = 200  # payments that one round of the reconciler takes on
+LONG_AGO = datetime.min.replace(year=1970, tzinfo=UTC)
 KEPT = 30 * 86_400  # seconds that received webhooks are kept
 
 
@@ -72,7 +73,9 @@ class Payments:
 
     def due(self, now: datetime) -> list[str]:
         """Payments whose next move is due, so that one which never works out holds up no other."""
-        found = self._payments.find({"settle_at": {"$lte": now}}, {"_id": 1}).sort("settle_at")
+        # Without a lower bound the embedded server reads each payment that waits for nothing.
+        condition = {"settle_at": {"$gt": LONG_AGO, "$lte": now}}
+        found = self._payments.find(condition, {"_id": 1}).sort("settle_at")
         return [payment["_id"] for payment in found.limit(SWEEP)]
 
     def keep_webhook(self, notice: dict[str, Any], now: datetime) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import mongomock
 import pytest
 
 from apps.payments import store as store_module
 from apps.payments.models import Attempt
+from apps.payments.store import LONG_AGO
 from apps.payments.store import Payments as Store
 from tests.payments.market import BUYER, ORDER
 from tests.payments.test_models import INTENT, NEW, NOW, PAYMENT, VISA
@@ -47,6 +49,24 @@ def test_an_order_has_one_payment(store: Store) -> None:
     assert store.insert(NEW)
     assert not store.insert(replace(NEW, payment_id=OTHER))
     assert store.require(ORDER) == NEW
+
+
+def test_looking_for_what_is_due_leaves_out_what_waits_for_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing sorts before any date, and the embedded server reads all from there on."""
+    store.insert(replace(NEW, settle_at=None))
+    store.insert(replace(NEW, id=OTHER, payment_id=OTHER, settle_at=NOW))
+    asked: list[dict[str, Any]] = []
+    find = store._payments.find
+
+    def watched(condition: dict[str, Any], *more: Any) -> Any:
+        asked.append(condition)
+        return find(condition, *more)
+
+    monkeypatch.setattr(store._payments, "find", watched)
+    assert store.due(NOW) == [OTHER]
+    assert asked == [{"settle_at": {"$gt": LONG_AGO, "$lte": NOW}}]
 
 
 def test_the_longest_overdue_come_first_and_no_round_takes_on_too_many(
