@@ -1,5 +1,6 @@
 """Load on one web server: prepared requests in turn, over many connections, by wrk."""
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -25,6 +26,16 @@ class Load:
     requests: Sequence[bytes]
     connections: int = 32
     statuses: bool = False  # whether answers are counted by status, which costs wrk some speed
+
+    def wait(self) -> None:
+        """Until the first of the requests is answered."""
+
+        async def send() -> None:
+            connection = client.Connection(self.port)
+            await connection.send(self.requests[0])
+            connection.close()
+
+        asyncio.run(send())
 
     def measure(self, seconds: float) -> Sample:
         """Send for so long, and say what came of it."""

@@ -36,6 +36,17 @@ class Wish:
         return self.units - sum(part.units for part in self.taken)
 
 
+@dataclass(frozen=True)
+class Ended:
+    """The entries of a block whose time has ended, and when the next one's does."""
+
+    block: str
+    rev: int
+    entries: list[Document]
+    noted: datetime | None
+    following: datetime | None
+
+
 class Blocks:
     def __init__(self, store: Store, size: int) -> None:
         self.size = size
@@ -43,17 +54,10 @@ class Blocks:
         self._free: OrderedDict[str, int] = OrderedDict()  # guesses; only a write decides
 
     def ensure_indexes(self) -> None:
-        """`until` is the latest of a block's entries: an index of them all would be written anew
-        with each reservation, which takes twice as long in a block of which much is taken."""
-        if "until_1" not in self._blocks.index_information():
-            self._note_ends()
-            self._blocks.create_index("until")
-
-    def _note_ends(self) -> None:
-        """What was taken before blocks noted it."""
-        for block in self._blocks.find({"taken.until": {"$exists": True}}, {"taken.until": 1}):
-            latest = max(entry["until"] for entry in block["taken"])
-            self._blocks.update_one({"_id": block["_id"]}, {"$max": {"until": latest}})
+        """`look_at` is the earliest end of an entry that nobody has looked at since. An index of
+        all ends would be written anew with each reservation, which takes twice as long in a block
+        of which much is taken; and most ends that have passed are those of paid orders."""
+        self._blocks.create_index("look_at", sparse=True)
 
     # --- taking -----------------------------------------------------------------------------------
 
@@ -117,7 +121,7 @@ class Blocks:
         change: Document = {
             "$inc": {"available": -total, "rev": 1},
             "$push": {"taken": {"$each": entries}},
-            "$max": {"until": max(wish.until for wish, _ in shares)},
+            "$min": {"look_at": min(wish.until for wish, _ in shares)},
         }
         if not self._blocks.update_one(condition, change).modified_count:
             return False
@@ -156,14 +160,27 @@ class Blocks:
         )
         self._free.pop(part.block, None)
 
-    def entries_until(
-        self, after: datetime, latest: datetime
-    ) -> Iterator[tuple[str, list[Document]]]:
-        """The taken entries whose time ended in a window, block by block."""
-        window = {"$gt": after, "$lte": latest}
-        condition: Document = {"until": {"$gt": after}, "taken": {"$elemMatch": {"until": window}}}
-        for block in self._blocks.find(condition, {"taken": 1}):
-            yield block["_id"], [e for e in block["taken"] if after < e["until"] <= latest]
+    def ended(self, latest: datetime, *, everywhere: bool = False) -> Iterator[Ended]:
+        """Blocks with entries that have ended and were not looked at since; or all blocks."""
+        noted: Document = {"look_at": {"$lte": latest}}
+        condition: Document = {"taken": {"$ne": []}} if everywhere else noted
+        for block in self._blocks.find(condition, {"taken": 1, "look_at": 1, "rev": 1}):
+            since = None if everywhere else block["look_at"]
+            ended = [entry for entry in block["taken"] if entry["until"] <= latest]
+            new = [entry for entry in ended if since is None or entry["until"] >= since]
+            later = [entry["until"] for entry in block["taken"] if entry["until"] > latest]
+            following = min(later, default=None)
+            yield Ended(block["_id"], block["rev"], new, block.get("look_at"), following)
+
+    def looked_at(self, ended: Ended) -> None:
+        """Come back when the next entry ends; soon, where the block was changed meanwhile."""
+        if ended.following == ended.noted:
+            return
+        change = {"$set": {"look_at": ended.following}}
+        nothing = {"$unset": {"look_at": ""}}
+        self._blocks.update_one(
+            {"_id": ended.block, "rev": ended.rev}, change if ended.following else nothing
+        )
 
     # --- capacity ---------------------------------------------------------------------------------
 

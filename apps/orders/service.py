@@ -29,8 +29,7 @@ from shared.worker import for_each
 log = logs.get(__name__)
 
 SAY_AGAIN = timedelta(seconds=15)  # after which an order that waits for its capture says so again
-SCAN_ALL = timedelta(minutes=10)  # between two looks for orphans among everything that is taken
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
+LOOK_AGAIN = timedelta(minutes=10)  # between two looks for orphans among everything that is taken
 ORPHAN_GRACE = timedelta(seconds=10)  # more than clocks of different machines differ
 
 
@@ -58,8 +57,7 @@ class Orders:
         )
         self.arrivals = Arrivals(self.tickets, self.blocks, self.allotment.announced)
         self.sellers = Sellers(self.tickets, self.allotment.announced, self.sales, self.people)
-        self._scanned_until = LONG_AGO
-        self._scanned_all: datetime | None = None
+        self._looked_everywhere: datetime | None = None
 
     @property
     def aggregates(self) -> list[Aggregates[Any]]:
@@ -206,17 +204,16 @@ class Orders:
     def sweep_orphans(self) -> None:
         """Free units that were taken for an order which was never stored.
 
-        Most rounds look only at what has ended since the last one. The first one of a process,
-        and one now and then, look at everything: a paused process may write entries of long ago.
+        Most rounds look only at what has ended since the last one. The first one of a process, and
+        one now and then, look everywhere, so that no note that is missing or wrong hides anything.
         """
         now = self.clock.now()
-        everything = self._scanned_all is None or now - self._scanned_all >= SCAN_ALL
-        after = LONG_AGO if everything else self._scanned_until
-        for block, entries in self.blocks.entries_until(after, now - ORPHAN_GRACE):
-            self._bury_orphans(block, entries)
-        self._scanned_until = now - ORPHAN_GRACE
-        if everything:
-            self._scanned_all = now
+        everywhere = self._looked_everywhere is None or now - self._looked_everywhere >= LOOK_AGAIN
+        for ended in self.blocks.ended(now - ORPHAN_GRACE, everywhere=everywhere):
+            self._bury_orphans(ended.block, ended.entries)
+            self.blocks.looked_at(ended)
+        if everywhere:
+            self._looked_everywhere = now
 
     def _bury_orphans(self, block: str, entries: list[Document]) -> None:
         known = self.store.statuses(entry["order_id"] for entry in entries)

@@ -4,12 +4,14 @@ import random
 from collections import Counter
 from datetime import datetime, timedelta
 
+import pytest
+
 from apps.orders.blocks import Blocks, Wish
 from apps.orders.units import Units, block_id, block_ids
 from shared.mongo import TOGETHER
 from tests.orders.threads import at_once
 from tests.orders.watched import Call, Meanwhile, watched
-from tests.orders.world import HOLD, START, TICKET, World, user, wish
+from tests.orders.world import START, TICKET, World, user, wish
 
 
 def units(*wishes: Wish) -> list[int]:
@@ -255,45 +257,57 @@ def test_threads_that_take_and_release_lose_no_unit(small: World) -> None:
     assert small.capacity() == 14
 
 
-def test_entries_whose_time_ended_in_a_window(small: World) -> None:
+MINUTE = timedelta(minutes=1)
+
+
+def test_entries_are_looked_at_once_after_their_time(small: World) -> None:
     small.sells(8)
-    minute = timedelta(minutes=1)
-    early, late = wish("a", 2, START), wish("b", 3, START + minute)
+    early, late = wish("a", 2, START), wish("b", 3, START + MINUTE)
     small.service.blocks.take(TICKET, 2, [early, late])
-
-    def ended(after: object, latest: object) -> list[str]:
-        found = small.service.blocks.entries_until(after, latest)  # type: ignore[arg-type]
-        return [entry["order_id"] for _, entries in found for entry in entries]
-
-    assert ended(START - minute, START - minute / 2) == []
-    assert ended(START - minute, START) == ["a"]
-    assert ended(START, START + minute) == ["b", "b"]
-    assert ended(START - minute, START + minute) == ["a", "b", "b"]
+    assert ended(small, START - MINUTE / 2) == []
+    assert ended(small, START) == ["a"]
+    assert ended(small, START + MINUTE / 2) == []
+    assert ended(small, START + MINUTE) == ["b", "b"]
+    assert ended(small, START + 9 * MINUTE) == []
+    assert not any("look_at" in block for block in small.blocks())
 
 
-def test_what_was_taken_before_ends_were_noted_is_found(small: World) -> None:
+def test_a_look_everywhere_finds_what_no_note_tells_of(small: World) -> None:
     small.sells(8)
-    orders = [small.reserves(2), small.reserves(6)]
-    blocks = small.store["blocks"]
-    blocks.update_many({}, {"$unset": {"until": ""}})
-    blocks.drop_index("until_1")
-    assert not ends(small)
-    small.service.blocks.ensure_indexes()
-    assert set(ends(small)) == {order.id for order in orders}
+    small.service.blocks.take(TICKET, 2, [wish("a", 2, START), wish("b", 6, START + MINUTE)])
+    small.store["blocks"].update_many({}, {"$unset": {"look_at": ""}})
+    assert ended(small, START) == []
+    assert ended(small, START, everywhere=True) == ["a"]
+    assert ended(small, START + MINUTE) == ["b", "b"]  # whose time is noted again
 
 
 def test_an_entry_is_found_after_later_ones_were_taken_and_given_back(small: World) -> None:
     small.sells(4)
     early = small.reserves()
-    small.passes(timedelta(minutes=5))
+    small.passes(5 * MINUTE)
     later, last = small.reserves(), small.reserves()
     small.service.cancel(user(), last.id)
     small.service.sweep_unreleased()
-    assert ends(small, latest=early.expires_at) == [early.id]
-    assert ends(small, after=early.expires_at) == [later.id]
+    assert ended(small, early.expires_at) == [early.id]
+    assert ended(small, later.expires_at) == [later.id]
 
 
-def ends(world: World, after: datetime = START, latest: datetime = START + 2 * HOLD) -> list[str]:
-    """The orders of the entries that end in a window."""
-    found = world.service.blocks.entries_until(after, latest)
-    return [entry["order_id"] for _, entries in found for entry in entries]
+@pytest.mark.parametrize("until", [START - MINUTE, START + MINUTE])
+def test_what_is_taken_during_a_look_is_looked_at_later(small: World, until: datetime) -> None:
+    """Also what a process took that had slept since long before."""
+    small.sells(8)
+    blocks = small.service.blocks
+    blocks.take(TICKET, 1, [wish("a", 1, START)])
+    for found in blocks.ended(START):
+        blocks.take(TICKET, 1, [wish("b", 1, until)])
+        blocks.looked_at(found)
+    assert ended(small, START + MINUTE) == ["a", "b"]
+
+
+def ended(world: World, latest: datetime, *, everywhere: bool = False) -> list[str]:
+    """The orders of entries that are looked at now, as they have ended by then."""
+    blocks, seen = world.service.blocks, list[str]()
+    for found in blocks.ended(latest, everywhere=everywhere):
+        seen += [entry["order_id"] for entry in found.entries]
+        blocks.looked_at(found)
+    return seen
