@@ -1,4 +1,4 @@
-"""What expiration does when it hears of something, for a replay hands on events one by one."""
+"""What expiration does with each event of a replay; its worker is handed many at once."""
 
 from apps.expiration.service import KINDS, Expiration
 from shared.events import OrderEvent

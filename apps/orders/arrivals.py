@@ -1,7 +1,7 @@
 """Tickets of which orders hears for the first time, many at once.
 
 What `Allotment` does block by block, for tickets whose blocks others may know and change, is here
-a few writes for all of them together: a twentieth of the work for a database. They come in the
+a few writes for all of them together: a third of the database's time. They come in the
 order that its rules ask for (docs/adr/0003-allotment.md). The replica is stored as that of a run
 that has begun, then the blocks are stored with all their units, then the run ends. A later run
 claims as many blocks at least, so nothing that is late here can add units behind its back: its
