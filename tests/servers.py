@@ -17,11 +17,15 @@ START = 60.0  # seconds until a server must answer
 
 
 @contextmanager
-def mongo_server(folder: Path) -> Generator[str, None, None]:
-    """The embedded MongoDB-speaking server; yields its address for clients."""
+def mongo_server(folder: Path, *, alone: bool = True) -> Generator[str, None, None]:
+    """The embedded MongoDB-speaking server; yields its address for clients.
+
+    It can also say that it is a replica set.
+    """
     port = free_port()
     program = Path(sys.executable).with_name("secantusd-py")
-    options = ["--port", str(port), "--storage-path", str(folder), "--cache-size", "128M"]
+    place = ["--port", str(port), "--storage-path", str(folder)]
+    options = [*place, *(["--standalone"] if alone else []), "--cache-size", "128M"]
     with (folder.parent / f"{folder.name}.log").open("wb") as log:
         process = subprocess.Popen([program, *options], stdout=log, stderr=subprocess.STDOUT)
         try:

@@ -85,7 +85,7 @@ def _write(store: Store, to: Path, service: str) -> tuple[Path, dict[str, Any]]:
     draft = final.with_suffix(".part")
     os.umask(0o077)  # it holds names, addresses and hashes of passwords
     draft.mkdir(parents=True)
-    files = _dump(store, draft)
+    files = dump(store, draft)
     manifest = {"service": service, "time": now.strftime(TIME), "files": files}
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1))
     for written in (*draft.iterdir(), draft):
@@ -104,10 +104,10 @@ def _to_disk(path: Path) -> None:
         os.close(opened)
 
 
-def _dump(store: Store, folder: Path) -> dict[str, Any]:
+def dump(store: Store, folder: Path) -> dict[str, Any]:
     """Every collection as it was at one moment, where the server can read so."""
     files: dict[str, Any] = {}
-    with store.client.start_session(snapshot=True) as session:
+    with store.client.start_session(snapshot=_keeps_moments(store)) as session:
         for name in sorted(store.list_collection_names()):
             batches = store[name].find_raw_batches(session=session, batch_size=BATCH)
             with gzip.open(folder / f"{name}.bson.gz", "wb", compresslevel=3) as file:
@@ -115,6 +115,12 @@ def _dump(store: Store, folder: Path) -> dict[str, Any]:
                 count = sum(_append(file, cast("bytes", batch)) for batch in batches)
             files[name] = {"documents": count, "sha256": _digest(folder, name)}
     return files
+
+
+def _keeps_moments(store: Store) -> bool:
+    """Replica sets and the routers of clusters do; a server that stands alone refuses to."""
+    hello = store.client.admin.command("hello")
+    return "setName" in hello or hello.get("msg") == "isdbgrid"
 
 
 def _append(file: gzip.GzipFile, batch: bytes) -> int:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from bson import Decimal128, Int64, ObjectId
+from pymongo import MongoClient, monitoring
 from pymongo.database import Database
 
 from dev.stack.ports import free_port
 from tests.cli.command import Result, inside
 from tests.servers import connect, mongo_server
-from ticketing.backup import TIME
+from ticketing.backup import TIME, dump
 
 Store = Database[dict[str, Any]]
 
@@ -69,6 +70,33 @@ def test_everything_comes_back_as_it_was(uri: str, store: Store, tmp_path: Path)
     assert content(store) == before
     assert done.lines[0] == f"{made}: {MANY + 3} documents of many, things"
     assert done.lines[1] == "next: ticketing events restored orders"
+
+
+class Reads(monitoring.CommandListener):
+    """What is asked for at which read concern."""
+
+    def __init__(self) -> None:
+        self.levels: dict[str, str | None] = {}
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        if event.command_name == "find":
+            concern = event.command.get("readConcern", {})
+            self.levels[event.command["find"]] = concern.get("level")
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None: ...
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+
+def test_a_replica_set_is_read_as_it_was_at_one_moment(tmp_path: Path):
+    reads = Reads()
+    with (
+        mongo_server(tmp_path / "db", alone=False) as uri,
+        MongoClient[dict[str, Any]](uri, event_listeners=[reads]) as client,
+    ):
+        client["orders"]["things"].insert_many(THINGS)
+        assert dump(client["orders"], tmp_path)["things"]["documents"] == len(THINGS)
+    assert reads.levels == {"things": "snapshot"}
 
 
 def test_only_the_owner_can_read_it(uri: str, store: Store, tmp_path: Path):
