@@ -96,6 +96,7 @@ class OrderData(Data):
     payment: PaymentPair | None
     refunded: int
     returned: int = 0
+    blocks: tuple[str, ...] = ()  # of its units, for orders itself; empty in older events
 
 
 class AvailabilityData(Data):

@@ -102,11 +102,14 @@ class Aggregates(Generic[A]):
         key: str,
         transition: Callable[[A], tuple[A, type[Event] | None]],
         known: Document | None = None,
+        hand_over: list[Document] | None = None,
     ) -> A:
         """Apply a transition to the stored state, again and again until nobody was in between.
 
-        It begins with a document that was read before, if one is given. Raises KeyError when there
-        is no such aggregate, and whatever the transition raises.
+        It begins with a document that was read before, if one is given. The event goes to
+        `hand_over` in place of the outbox, if that is given: for whoever can make it anew should it
+        be lost, and publishes it. Raises KeyError when there is no such aggregate, and whatever the
+        transition raises.
         """
         for _ in range(ATTEMPTS):
             document, known = known or self.collection.find_one({"_id": key}), None
@@ -116,12 +119,17 @@ class Aggregates(Generic[A]):
             after, event = transition(current)
             if after is current and event is None:
                 return current
-            if self._store(document, self._state(current), after, event):
+            if self._store(document, self._state(current), after, event, hand_over):
                 return self.load({**document, **self._state(after), **_counted(document, event)})
         raise Conflict
 
     def _store(
-        self, document: Document, before: Document, after: A, event: type[Event] | None
+        self,
+        document: Document,
+        before: Document,
+        after: A,
+        event: type[Event] | None,
+        hand_over: list[Document] | None,
     ) -> bool:
         """One atomic write of state and event, guarded by `rev`; False when the guard refused."""
         update: Document = {"$inc": {"rev": 1, "version": 1 if event else 0}}
@@ -131,11 +139,15 @@ class Aggregates(Generic[A]):
         if event:
             version = document["version"] + 1
             entries = [self._entry(after, event, document["epoch"], version)]
-            update["$push"] = {"outbox": entries[0]}
+            if hand_over is None:
+                update["$push"] = {"outbox": entries[0]}
         guard = {"_id": document["_id"], "rev": document["rev"]}
         if not self.collection.update_one(guard, update).modified_count:
             return False
-        self._announce(document["_id"], entries)
+        if hand_over is None:
+            self._announce(document["_id"], entries)
+        else:
+            hand_over += entries
         return True
 
     def _announce(self, key: str, entries: list[Document]) -> None:

@@ -1,7 +1,6 @@
 """Carries events from outboxes to the stream, and takes them out once the stream has them."""
 
 import asyncio
-import json
 from datetime import UTC, datetime, timedelta
 
 from pymongo.errors import PyMongoError
@@ -72,8 +71,7 @@ class Relay:
 
     async def _publish(self, entry: Document) -> bool:
         try:
-            payload = json.dumps(entry).encode()
-            await self._bus.publish(entry["subject"], payload, entry["id"])
+            await self._bus.publish_event(entry)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others must go on
             trouble = is_trouble(error)
             report = log.warning if trouble else log.error

@@ -1,6 +1,5 @@
 """Keeps alarms in step with orders, and fills Redis again after it lost them."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,6 @@ from shared.events import (
 
 log = logs.get(__name__)
 
-HEARD = 5.0  # seconds that the stream may take to store an announcement
 TOGETHER = 500  # orders whose alarms are set together when all are
 MARGIN = timedelta(minutes=10)  # beyond a hold's length, when orders are read again
 
@@ -48,9 +46,7 @@ class Expiration:
     def ring(self, order_id: str) -> None:
         """Tell that an order's time is up. Raises when the stream did not store it."""
         event = ExpirationComplete(data=ExpirationData(order_id=order_id))
-        publish = self.bus.publish(event.subject, event.to_json().encode(), event.id)
-        # Given up where it waits, or it would still be said each time that it was tried.
-        self.bus.run(asyncio.wait_for(publish, HEARD))
+        self.bus.publish_all([event.to_dict()])
 
     def refill(self) -> None:
         """Set the alarms of all recent orders again when Redis has forgotten them."""

@@ -5,7 +5,7 @@ of any run before, and then changes only blocks that it still owns. So two runs 
 the same missing units, however long one of them was paused (docs/adr/0003-allotment.md).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from pymongo.errors import DuplicateKeyError
@@ -13,11 +13,15 @@ from pymongo.errors import DuplicateKeyError
 from apps.orders.blocks import Blocks
 from apps.orders.onsale import Ticket
 from apps.orders.store import Tickets
-from apps.orders.units import Availability, block_ids, blocks_needed, moves
+from apps.orders.units import Availability, Block, block_ids, blocks_needed, moves, number_of
 from shared.events import AvailabilityChanged, Event
+from shared.mongo import Document
 from shared.outbox import Aggregates
 
 Change = tuple[Availability, type[Event] | None]
+Touched = Mapping[str, set[str] | None]  # blocks of a ticket that changed; None: any of them
+_NOTHING: Touched = {}
+ANEW = 50  # announcements of a ticket, of which one counts all its blocks
 ROUNDS = 20  # looks at blocks that buyers keep changing, before the sweep goes on later
 
 
@@ -89,24 +93,34 @@ class Allotment:
 
     def announce(self, ticket_id: str) -> None:
         """Tell everyone what is free of a ticket, if that has changed since it was last told."""
-        self.announce_all([ticket_id])
+        try:
+            self.announced.update(ticket_id, lambda last: _told(last, self._count(last)))
+        except KeyError:
+            self._announce_first(ticket_id)
 
-    def announce_all(self, ticket_ids: Collection[str]) -> None:
-        """The same of several tickets, which are read together."""
-        known = self.announced.documents(ticket_ids)
-        counted = self._count_all([self.announced.load(document) for document in known.values()])
-        for ticket_id in ticket_ids:
+    def announcements(self, touched: Touched) -> list[Document]:
+        """Events that say what is free of several tickets, for the caller to publish.
+
+        They pass by the outboxes. Nobody knows whether an earlier one was published, so there is
+        one of each ticket, news or not. Of each ticket only the blocks are read that changed since
+        it was told last, where that is enough (docs/adr/0004-availability-from-own-events.md).
+        """
+        known = self.announced.documents(touched)
+        told = [self.announced.load(document) for document in known.values()]
+        counted = self._count_all(told, touched)
+        events: list[Document] = []
+        for ticket_id in touched:
+            tell = self._tell(counted.get(ticket_id))
             try:
-                self.announced.update(
-                    ticket_id, self._tell_first(counted.get(ticket_id)), known.get(ticket_id)
-                )
+                self.announced.update(ticket_id, tell, known.get(ticket_id), events)
             except KeyError:
                 self._announce_first(ticket_id)
+        return events
 
-    def _tell_first(self, counted: Availability | None) -> Callable[[Availability], Change]:
-        """News of what was counted already; whoever loses a race with it counts again."""
+    def _tell(self, counted: Availability | None) -> Callable[[Availability], Change]:
+        """What was counted already; whoever loses a race with it counts again."""
         ready = [counted] if counted else []
-        return lambda last: _told(last, ready.pop() if ready else self._count(last))
+        return lambda last: (ready.pop() if ready else self._count(last), AvailabilityChanged)
 
     def again(self, last: Availability) -> Change:
         """Tell it in any case, for whoever lost what was told."""
@@ -125,27 +139,56 @@ class Allotment:
     def _count(self, last: Availability) -> Availability:
         return self._count_all([last])[last.id]
 
-    def _count_all(self, told: list[Availability]) -> dict[str, Availability]:
+    def _count_all(
+        self, told: list[Availability], touched: Touched = _NOTHING
+    ) -> dict[str, Availability]:
         """Read after what was told last was read, and stored only if nobody stored in between: so
         the newest version never says less than what was true before it."""
         tickets = self.tickets.find_all([last.id for last in told]) if told else {}
-        sizes = {ticket.id: ticket.blocks for ticket in tickets.values() if ticket.blocks}
-        blocks = self.blocks.read_all(sizes) if sizes else {}
-        single = {key: sizes[key] for key in sizes if tickets[key].quantity == 1}
-        takers = self.blocks.takers(single) if single else {}
-        return {
-            last.id: replace(
-                last,
-                capacity=sum(block.capacity for block in blocks[last.id]),
-                available=sum(block.available for block in blocks[last.id]),
-                order_id=takers.get(last.id),
-            )
-            if last.id in sizes
-            else last
+        # Which blocks of each ticket; none of them means all.
+        parts = {
+            last.id: self._part(tickets[last.id], last, touched.get(last.id))
             for last in told
+            if last.id in tickets and tickets[last.id].blocks
         }
+        wanted = {key: part or block_ids(key, tickets[key].blocks) for key, part in parts.items()}
+        found = self.blocks.find_all(block for ids in wanted.values() for block in ids)
+        single = {key: tickets[key].blocks for key in parts if tickets[key].quantity == 1}
+        takers = self.blocks.takers(single) if single else {}
+        counted = {last.id: last for last in told}
+        for key, part in parts.items():
+            blocks = [found[block] for block in wanted[key] if block in found]
+            base = counted[key] if part else replace(counted[key], capacity=0, free=())
+            counted[key] = _counted(base, tickets[key], blocks, takers.get(key))
+        return counted
+
+    def _part(self, ticket: Ticket, last: Availability, touched: set[str] | None) -> set[str]:
+        """The blocks that changed since `last`, if nothing else can have; none where it can.
+
+        Now and then, and when little is left, all are read anyway: whoever takes units and gives
+        them back may die before it tells of it.
+        """
+        at_rest = ticket.allotted and last.run == ticket.rev and len(last.free) == ticket.blocks
+        if touched and at_rest and last.available > self.blocks.size and last.version % ANEW:
+            return touched
+        return set()
+
+
+def _counted(
+    base: Availability, ticket: Ticket, blocks: list[Block], order_id: str | None
+) -> Availability:
+    """What was known of a ticket, with these blocks as they are now."""
+    free = dict(enumerate(base.free)) | {number_of(block.id): block.available for block in blocks}
+    return replace(
+        base,
+        capacity=base.capacity or sum(block.capacity for block in blocks),
+        available=sum(free.values()),
+        order_id=order_id,
+        free=tuple(free[number] for number in sorted(free)),
+        run=ticket.rev if ticket.allotted else None,
+    )
 
 
 def _told(last: Availability, current: Availability) -> Change:
     """Without news there is a write all the same: whoever counted earlier must count again."""
-    return current, AvailabilityChanged if current != last else None
+    return current, AvailabilityChanged if current.said != last.said else None

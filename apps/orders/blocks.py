@@ -193,15 +193,19 @@ class Blocks:
     ) -> dict[str, list[Block]]:
         """The blocks of several tickets, of which the number is given."""
         ids = {key: block_ids(key, count) for key, count in tickets.items()}
-        fields = {"capacity": 1, "available": 1, "open": 1}
-        listed = [block for blocks in ids.values() for block in blocks]
-        found: dict[str, Block] = {
-            block["_id"]: Block(block["_id"], block["capacity"], block["available"])
-            for block in find_all(self._blocks, listed, fields)
-            if block["open"] or not only_open
-        }
+        listed = (block for blocks in ids.values() for block in blocks)
+        found = self.find_all(listed, only_open=only_open)
         return {
             key: [found[block] for block in blocks if block in found] for key, blocks in ids.items()
+        }
+
+    def find_all(self, ids: Iterable[str], *, only_open: bool = False) -> dict[str, Block]:
+        """Those of these blocks that exist."""
+        fields = {"capacity": 1, "available": 1, "open": 1}
+        return {
+            block["_id"]: Block(block["_id"], block["capacity"], block["available"])
+            for block in find_all(self._blocks, ids, fields)
+            if block["open"] or not only_open
         }
 
     def existing(self, ticket_id: str) -> int:

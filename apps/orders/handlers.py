@@ -1,5 +1,6 @@
 """What orders does when it hears of something. The tables at the end are its documentation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from apps.orders.models import Pair
@@ -24,6 +25,7 @@ from shared.events import (
     UserCreated,
     UserUpdated,
 )
+from shared.mongo import Document
 from shared.worker import Handlers
 
 log = logs.get(__name__)
@@ -32,6 +34,7 @@ log = logs.get(__name__)
 @dataclass(frozen=True)
 class EventHandlers:
     orders: Orders
+    publish: Callable[[list[Document]], None]
     tell: Tell = tell_nobody
 
     def on_tickets(self, events: list[TicketCreated | TicketUpdated]) -> None:
@@ -90,7 +93,8 @@ class EventHandlers:
         for ticket in tickets:
             if ticket.withdrawn:
                 self.orders.cancel_withdrawn(ticket.id)
-        self.orders.allotment.announce_all(ids)
+        # Acknowledged only once the stream has them: a crash before that repeats all of it.
+        self.publish(self.orders.allotment.announcements(_touched(events)))
         for seller_id in {ticket.user_id for ticket in tickets}:
             self.tell("sales", seller_id)
 
@@ -127,6 +131,18 @@ TICKETS: list[type[Event]] = [TicketCreated, TicketUpdated]
 # Heard from ourselves, so that an announcement survives a crash between an order and its telling.
 OWN: list[type[Event]] = [OrderCreated, OrderCancelled]
 SOLD: list[type[Event]] = [OrderCompleted]
+
+
+def _touched(events: list[OrderEvent]) -> dict[str, set[str] | None]:
+    """The blocks of each ticket that these orders took from; None where an event is too old."""
+    touched: dict[str, set[str] | None] = {}
+    for event in events:
+        blocks = touched.setdefault(event.data.ticket.id, set())
+        if blocks is not None and event.data.blocks:
+            blocks.update(event.data.blocks)
+        else:
+            touched[event.data.ticket.id] = None
+    return touched
 
 
 def _pair(event: PaymentEvent) -> Pair:

@@ -263,6 +263,7 @@ def public(order: Order) -> OrderData:
         and PaymentPair(payment_id=order.payment.payment_id, attempt=order.payment.attempt),
         refunded=order.refunded,
         returned=order.returned,
+        blocks=tuple(part.block for part in order.blocks),
     )
 
 

@@ -67,7 +67,7 @@ def upkeep() -> Upkeep:
         (service.store.aggregates, lambda order: models.announce(order, order.updated_at)),
         (service.allotment.announced, service.allotment.again),
     ]
-    replicas = handlers.EventHandlers(service).replicas
+    replicas = handlers.EventHandlers(service, process.bus.publish_all).replicas
     first = service.hold_again  # before the sweep can end what was paid since the backup
     return Upkeep(process.bus, process.relay, announcements, replicas, first)
 
@@ -78,7 +78,7 @@ def worker() -> Worker:
     service = orders(settings, process.store, process.relay)
     process.ensure_indexes(service.ensure_indexes)
     process.serve_ops({})
-    events = handlers.EventHandlers(service, process.bus.tell)
+    events = handlers.EventHandlers(service, process.bus.publish_all, process.bus.tell)
     return Worker(
         process.bus,
         [

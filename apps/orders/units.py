@@ -37,6 +37,10 @@ def ticket_of(block: str) -> str:
     return block.partition(":")[0]
 
 
+def number_of(block: str) -> int:
+    return int(block.partition(":")[2])
+
+
 def block_ids(ticket_id: str, count: int) -> list[str]:
     return [block_id(ticket_id, number) for number in range(count)]
 
@@ -70,10 +74,20 @@ def _room(block: Block, missing: int, size: int) -> int:
 
 @dataclass(frozen=True)
 class Availability:
-    """What orders announces of a ticket: how much may be sold, and how much is free."""
+    """What orders announces of a ticket: how much may be sold, and how much is free.
+
+    `free` says it of each block, and `run` which run of the allotment had given them their
+    capacity, if all of them were at rest then.
+    """
 
     id: str
     version: int
     capacity: int
     available: int
     order_id: str | None = None
+    free: tuple[int, ...] = ()
+    run: int | None = None
+
+    @property
+    def said(self) -> tuple[int, int, str | None]:
+        return self.capacity, self.available, self.order_id

@@ -3,9 +3,11 @@
 # nats-py is typed in part only; everything outside gets whole types from here.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
+from typing import Any
 
 from nats.aio.msg import Msg
 
@@ -45,6 +47,7 @@ __all__ = [
 
 TOLD = "live.changed"  # subject of what `tell` says; no stream keeps it
 PATIENCE = 5.0  # seconds that a command-line program waits for a connection
+HEARD = 5.0  # seconds that the stream may take to store what somebody waits for
 
 
 class Bus(Connection):
@@ -58,6 +61,19 @@ class Bus(Connection):
         if self.connected:
             payload = json.dumps({"topic": topic, "userId": user_id}).encode()
             self.spawn(self._client.publish(TOLD, payload))
+
+    def publish_all(self, events: Iterable[dict[str, Any]]) -> None:
+        """Store events; returns when the stream has all of them. Raises what `is_trouble` knows."""
+        self.run(self._publish_all(list(events)))
+
+    async def _publish_all(self, events: list[dict[str, Any]]) -> None:
+        # Given up where it waits, or it would still be said each time that it was tried.
+        async with asyncio.timeout(HEARD):
+            await asyncio.gather(*map(self.publish_event, events))
+
+    async def publish_event(self, event: dict[str, Any]) -> None:
+        """Store one; returns when the stream has it. Raises what `is_trouble` knows."""
+        await self.publish(event["subject"], json.dumps(event).encode(), event["id"])
 
     def listen(self, subjects: list[str], hear: Listener) -> None:
         """Give `hear` each message from now on, on the bus's own thread; none are kept for it."""

@@ -38,6 +38,7 @@ class Connection:
         self._url, self._name, self._replicas = url, name, replicas
         self._loop = asyncio.new_event_loop()
         self._client = Client()
+        self.jetstream = self._client.jetstream(timeout=PUBLISH_TIMEOUT)
         self._ready, self._over = asyncio.Event(), asyncio.Event()
         self._running: set[asyncio.Task[Any]] = set()
         self._in_hand: set[asyncio.Task[None]] = set()
@@ -174,10 +175,6 @@ class Connection:
             self.jetstream.publish(subject, payload, headers={"Nats-Msg-Id": message_id}),
             PUBLISH_TIMEOUT + 0.5,
         )
-
-    @property
-    def jetstream(self) -> JetStreamContext:
-        return self._client.jetstream(timeout=PUBLISH_TIMEOUT)
 
     async def ensure_streams(self) -> None:
         """Create the streams where they are missing, and let older ones take new subjects.

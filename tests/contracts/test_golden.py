@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pytest
 from hypothesis import given
@@ -88,6 +88,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         fields = {name: values(field.annotation) for name, field in kind.model_fields.items()}
         return st.fixed_dictionaries(fields).map(kind.model_validate)
+    if get_origin(kind) is tuple:
+        return st.lists(values(get_args(kind)[0])).map(tuple)
     return SIMPLE.get(kind, SIMPLE[datetime])  # AwareDatetime is the only other type
 
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import shared.bus
 from apps.expiration import handlers
-from apps.expiration import service as service_module
 from apps.expiration.service import Expiration
 from shared.bus import Bus
 from shared.events import (
@@ -183,13 +183,13 @@ def test_a_ring_that_was_not_heard_is_not_heard_later(
     clockwork: Clockwork, nats_server: NatsServer, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Huey tries again, so each try that gave up must be over."""
-    monkeypatch.setattr(service_module, "HEARD", 0.1)
+    monkeypatch.setattr(shared.bus, "HEARD", 0.1)
     expiration = Expiration(clockwork.alarms, bus, HOLD)
     for _ in range(3):
         with pytest.raises(TimeoutError):
             expiration.ring(ORDER)
     nats_server.start()
     bus.wait_ready(10)
-    monkeypatch.setattr(service_module, "HEARD", 5.0)
+    monkeypatch.setattr(shared.bus, "HEARD", 5.0)
     expiration.ring(OTHER)
     assert rung(bus) == [OTHER]

@@ -11,8 +11,9 @@ from pymongo.errors import AutoReconnect
 
 from apps.orders import allotment, store
 from apps.orders.handlers import EventHandlers
-from apps.orders.units import Availability
-from shared.events import AvailabilityChanged, TicketUpdated
+from apps.orders.service import Orders
+from apps.orders.units import Units
+from shared.events import AvailabilityChanged, OrderCreated, TicketUpdated
 from tests.orders.threads import at_once
 from tests.orders.watched import Call, Crash, Meanwhile, Watcher, watched
 from tests.orders.world import OTHER, TICKET, World, memory_store, ticket_data, user, wish
@@ -24,7 +25,7 @@ def capacities(world: World) -> list[int]:
 
 def another(world: World, watcher: Watcher) -> EventHandlers:
     """The handlers of another worker, whose calls a test watches."""
-    return EventHandlers(world.process(watched(world.store, watcher)))
+    return world.handlers_of(world.process(watched(world.store, watcher)))
 
 
 def writes_to(collection: str) -> Any:
@@ -281,7 +282,7 @@ def test_a_run_that_buyers_kept_from_its_end_is_finished_and_told_by_the_sweep(
 def test_two_workers_hear_of_many_changes_at_once(small: World) -> None:
     small.sells(6)
     events = [small.says_ticket(quantity=quantity) for quantity in (9, 2, 13, 5, 7)]
-    workers = [EventHandlers(small.process()) for _ in events]
+    workers = [small.handlers_of(small.process()) for _ in events]
     results = at_once(
         [
             lambda worker=worker, event=event: worker.on_ticket(event)  # type: ignore[misc]
@@ -342,7 +343,6 @@ def test_each_change_is_announced_once_with_a_rising_version(small: World) -> No
     small.sells(5, title="Another title")
     order = small.reserves(2)
     small.drain()
-    small.handlers.on_own_orders([event for event in small.events() if event.subject[0] == "o"])
     small.service.cancel(user(), order.id)
     small.drain()
     assert told(small) == [(0, 5, 5, None), (1, 5, 3, None), (2, 5, 5, None)]
@@ -364,7 +364,23 @@ def test_the_holder_of_the_only_unit_left_in_a_later_block(small: World) -> None
     assert told(small)[-1][3] == last.id
 
 
-def test_who_counted_before_another_change_counts_again(small: World) -> None:
+Announce = Callable[[World, Orders, list[str]], None]
+
+
+def one_by_one(_world: World, process: Orders, tickets: list[str]) -> None:
+    for ticket in tickets:
+        process.allotment.announce(ticket)
+
+
+def together(world: World, process: Orders, tickets: list[str]) -> None:
+    world.published += process.allotment.announcements(dict.fromkeys(tickets))
+
+
+ways = pytest.mark.parametrize("announce", [one_by_one, together])
+
+
+@ways
+def test_who_counted_before_another_change_counts_again(small: World, announce: Announce) -> None:
     """What is free changes and changes back while somebody who counted in between sleeps."""
     small.sells(5)
     order = small.reserves(2)
@@ -374,21 +390,24 @@ def test_who_counted_before_another_change_counts_again(small: World) -> None:
         small.drain()
 
     sleeps = Meanwhile(writes_to("availability"), changes_back)
-    another(small, sleeps).orders.allotment.announce(TICKET)
+    announce(small, another(small, sleeps).orders, [TICKET])
     assert sleeps.happened
     small.assert_sound()
 
 
+@ways
 @pytest.mark.parametrize("collection", ["availability", "tickets", "blocks"])
-def test_who_read_before_a_ticket_grew_counts_all_its_blocks(small: World, collection: str) -> None:
+def test_who_read_before_a_ticket_grew_counts_all_its_blocks(
+    small: World, collection: str, announce: Announce
+) -> None:
     small.sells(4)
     small.reserves(1)
 
     def reads(call: Call) -> bool:
-        return call.collection == collection and call.name == "find"
+        return call.collection == collection and call.name.startswith("find")
 
     sleeps = Meanwhile(reads, lambda: small.sells(9))
-    another(small, sleeps).orders.allotment.announce(TICKET)
+    announce(small, another(small, sleeps).orders, [TICKET])
     assert sleeps.happened
     small.assert_sound()
 
@@ -406,7 +425,7 @@ def test_several_tickets_are_counted_together_and_told_one_by_one(small: World) 
         return writes_to("availability")(call) and call.arguments[0]["_id"] == tickets[3]
 
     faster = Meanwhile(races, lambda: small.service.allotment.announce(tickets[3]))
-    another(small, faster).orders.allotment.announce_all([*tickets, "0" * 24])
+    together(small, another(small, faster).orders, [*tickets, "0" * 24])
     assert faster.happened
     assert reads == ["availability", "tickets", "blocks", "blocks"]  # for all, before the race
     last = [small.service.allotment.announced.find(ticket) for ticket in tickets]
@@ -449,10 +468,9 @@ def test_saying_it_again_tells_the_truth_of_today(small: World) -> None:
     small.service.blocks.take(TICKET, 2, [wish("a", 2)])
     last = small.service.allotment.announced.find(TICKET)
     assert last is not None
-    assert small.service.allotment.again(last) == (
-        Availability(TICKET, last.version, 5, 3),
-        AvailabilityChanged,
-    )
+    current, event = small.service.allotment.again(last)
+    assert (current.id, current.said) == (TICKET, (5, 3, None))
+    assert event is AvailabilityChanged
 
 
 def test_orphans_of_several_blocks_are_all_announced(small: World) -> None:
@@ -473,3 +491,126 @@ def test_orphans_of_several_blocks_are_all_announced(small: World) -> None:
     assert counts.happened
     small.drain()
     small.assert_sound()
+
+
+# --- counting only what changed -------------------------------------------------------------------
+
+
+@pytest.fixture
+def wide(small: World) -> World:
+    """A ticket of ten blocks, of which all were counted once."""
+    small.sells(40)
+    small.reserves(1)
+    small.drain()
+    return small
+
+
+def blocks_read(world: World, announce: Callable[[Orders], object]) -> int:
+    """How many blocks another process reads to say what is free."""
+    asked: list[str] = []
+
+    def notes(call: Call) -> bool:
+        if call.collection == "blocks" and call.name == "find":
+            asked.extend(call.arguments[0]["_id"]["$in"])
+        return False
+
+    announce(another(world, Meanwhile(notes, lambda: None)).orders)
+    return len(asked)
+
+
+def listen(world: World) -> Callable[[Orders], object]:
+    """Hear what orders said of itself and nobody has heard yet."""
+    heard: list[Any] = [event for event in world.events() if world.is_new(event)]
+    world.delivered.update(event.id for event in heard)
+    return lambda process: world.handlers_of(process).on_own_orders(heard)
+
+
+def test_only_blocks_that_changed_are_counted(wide: World) -> None:
+    wide.reserves(6)  # what is left of the first block, and of the second one
+    assert blocks_read(wide, listen(wide)) == 2
+    assert told(wide)[-1] == (2, 40, 33, None)
+    wide.assert_sound()
+
+
+def test_what_is_given_back_is_counted_where_it_was_taken(wide: World) -> None:
+    order = wide.reserves(6)
+    wide.drain()
+    wide.service.cancel(user(), order.id)
+    assert blocks_read(wide, listen(wide)) == 2
+    assert told(wide)[-1] == (3, 40, 39, None)
+    wide.assert_sound()
+
+
+def test_whoever_loses_the_race_begins_with_what_the_other_one_told(wide: World) -> None:
+    """The other one told of a block that this one has not read."""
+    wide.reserves(1)
+    mine = listen(wide)
+    wide.reserves(8, buyer=OTHER)
+    sleeps = Meanwhile(writes_to("availability"), wide.drain)
+    mine(another(wide, sleeps).orders)
+    assert sleeps.happened
+    wide.assert_sound()
+
+
+@pytest.mark.parametrize("quantity", [44, 20])
+def test_all_blocks_are_counted_after_the_seller_changed_the_quantity(
+    wide: World, quantity: int
+) -> None:
+    """Nobody told of it yet: the worker died after it had moved the capacity."""
+    wide.reserves(1)
+    event = wide.says_ticket(quantity=quantity)
+    wide.service.tickets.save(event)
+    wide.service.allotment.allot(TICKET)
+    assert blocks_read(wide, listen(wide)) >= 10
+    wide.assert_sound()
+
+
+def test_all_blocks_are_counted_after_a_count_while_capacity_was_moved(wide: World) -> None:
+    wide.service.tickets.save(wide.says_ticket(quantity=36))
+    wide.reserves(1)
+
+    def moves_capacity(call: Call) -> bool:
+        return writes_to("blocks")(call) and "capacity" in call.arguments[1].get("$inc", {})
+
+    hears = listen(wide)
+    counts = Meanwhile(moves_capacity, lambda: hears(wide.process()))
+    another(wide, counts).orders.allotment.allot(TICKET)
+    assert counts.happened
+    wide.reserves(1)
+    assert blocks_read(wide, listen(wide)) == 10
+    wide.assert_sound()
+
+
+def test_all_blocks_are_counted_for_an_event_from_before_it_named_them(wide: World) -> None:
+    wide.reserves(1)
+    wide.reserves(1)
+    heard = [event for event in wide.events(OrderCreated) if wide.is_new(event)]
+    first, second = heard
+    assert isinstance(first, OrderCreated)
+    older = first.model_copy(update={"data": first.data.model_copy(update={"blocks": ()})})
+    handles = wide.handlers.on_own_orders
+    assert blocks_read(wide, lambda p: wide.handlers_of(p).on_own_orders([older, second])) == 10  # type: ignore[list-item]
+    handles([second])  # type: ignore[list-item]
+    wide.assert_sound()
+
+
+def test_all_blocks_are_counted_when_little_is_left(wide: World) -> None:
+    wide.reserves(35)
+    wide.drain()
+    wide.reserves(1)
+    assert blocks_read(wide, listen(wide)) == 10
+    wide.assert_sound()
+
+
+def test_all_blocks_are_counted_now_and_then(wide: World) -> None:
+    """Somebody held units while they were counted, and died before it told that they are free."""
+    wide.service.blocks.take(TICKET, 10, [wish("a", 6)])
+    wide.service.allotment.announce(TICKET)
+    for block in (0, 1):
+        taken = Units(f"{TICKET}:{block}", 3)
+        wide.service.blocks.release("a", taken)
+    for _ in range(allotment.ANEW + 1):
+        order = wide.reserves(1)
+        wide.service.cancel(user(), order.id)
+        listen(wide)(wide.service)
+    wide.assert_sound()

@@ -24,7 +24,7 @@ def new_ones(world: World) -> list[TicketEvent]:
 
 
 def worker(world: World, watcher: Watcher) -> EventHandlers:
-    return EventHandlers(world.process(watched(world.store, watcher)))
+    return world.handlers_of(world.process(watched(world.store, watcher)))
 
 
 def nth_write(number: int) -> Any:
@@ -105,7 +105,7 @@ def test_a_crash_is_made_good_when_the_events_come_again(
 
     with pytest.raises(AutoReconnect):
         worker(small, crash).on_tickets(events)
-    EventHandlers(small.process()).on_tickets(events)
+    small.handlers_of(small.process()).on_tickets(events)
     small.sweep()
     assert_on_sale(small)
 
@@ -195,7 +195,7 @@ def test_their_sellers_are_told(small: World) -> None:
         told.append((topic, user_id, len(small.service.sellers.offers(user(SELLER)))))
 
     event = TicketCreated(data=ticket_data(quantity=3))
-    EventHandlers(small.service, tell).on_tickets([event])
+    small.handlers_of(small.service, tell).on_tickets([event])
     assert told == [("sales", SELLER, 1)]
 
 

@@ -10,7 +10,6 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from apps.orders import service
-from apps.orders.handlers import EventHandlers
 from apps.orders.models import Order
 from apps.orders.service import Orders
 from shared.errors import Refused
@@ -76,7 +75,7 @@ def withdraw(scene: Scene, process: Orders) -> None:
     """Its event is delivered until a worker has acknowledged it."""
     event = scene.world.says_ticket(quantity=10, withdrawn=True)
     try:
-        EventHandlers(process).on_ticket(event)
+        scene.world.handlers_of(process).on_ticket(event)
     except AutoReconnect:
         scene.world.handlers.on_ticket(event)
         raise

@@ -24,6 +24,7 @@ from shared.events import (
     UserCreated,
     UserUpdated,
 )
+from shared.mongo import Document
 from tests.orders.world import (
     HOLD,
     OTHER,
@@ -86,7 +87,7 @@ def test_the_seller_is_told_of_reservations_once_they_can_be_seen(memory: World)
         told.append((topic, user_id, offer.held))
 
     heard = [event for event in memory.events(OrderCreated) if isinstance(event, OrderEvent)]
-    handlers.EventHandlers(memory.service, tell).on_own_orders(heard)
+    memory.handlers_of(memory.service, tell).on_own_orders(heard)
     assert told == [("sales", SELLER, 2)]
 
 
@@ -232,13 +233,33 @@ def test_each_ticket_of_a_batch_is_announced(memory: World) -> None:
     assert len(announced(memory)) == 4
 
 
-def test_an_order_heard_again_announces_nothing_new(memory: World) -> None:
+def test_an_order_heard_again_is_told_again(memory: World) -> None:
+    """Nobody knows whether what was stored before has been told."""
     memory.sells(9)
     memory.reserves()
     own = [event for event in memory.events() if isinstance(event, OrderCreated)]
-    for _ in range(3):
+
+    def dies(_events: list[Document]) -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        handlers.EventHandlers(memory.service, dies).on_own_orders(own)  # type: ignore[arg-type]
+    assert announced(memory) == [(0, 9)]
+    for _ in range(2):
         memory.handlers.on_own_orders(own)  # type: ignore[arg-type]
-    assert announced(memory) == [(0, 9), (1, 8)]
+    assert announced(memory) == [(0, 9), (2, 8), (3, 8)]
+    memory.assert_sound()
+
+
+def test_nothing_of_what_is_told_of_orders_waits_in_an_outbox(memory: World) -> None:
+    """The handler has told it; from there it would be told, and taken out, once more."""
+    memory.sells(9)
+    memory.reserves()
+    memory.drain()
+    assert [event["version"] for event in memory.published] == [1]
+    stored = memory.store["availability"].find_one({})
+    assert stored
+    assert [entry["version"] for entry in stored["outbox"]] == [0]  # of its arrival
 
 
 def test_a_cancelled_order_is_released_by_whoever_hears_of_it(memory: World) -> None:

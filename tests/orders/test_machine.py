@@ -10,7 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pymongo.errors import AutoReconnect
 
 from apps.orders import service
-from apps.orders.handlers import EventHandlers
 from apps.orders.models import Order, Pair
 from apps.orders.service import Orders
 from shared import patience
@@ -145,7 +144,7 @@ class Sale(RuleBasedStateMachine):
         self._hear(event, process)
 
     def _hear(self, event: TicketCreated | TicketUpdated, process: Orders) -> None:
-        EventHandlers(process).on_ticket(event)
+        self.world.handlers_of(process).on_ticket(event)
         if event in self.unheard:
             self.unheard.remove(event)
 
@@ -154,7 +153,7 @@ class Sale(RuleBasedStateMachine):
 
     def _listen(self, process: Orders) -> None:
         heard = [event for event in self.world.events() if self.world.is_new(event)]
-        EventHandlers(process).on_own_orders(heard)  # type: ignore[arg-type]
+        self.world.handlers_of(process).on_own_orders(heard)  # type: ignore[arg-type]
         self.world.delivered.update(event.id for event in heard)
 
     def _sweep(self, process: Orders) -> None:

@@ -306,6 +306,7 @@ def test_events_carry_the_public_state_only() -> None:
         "payment": {"paymentId": PAIR.payment_id, "attempt": 1},
         "refunded": 500,
         "returned": 0,
+        "blocks": [f"{TICKET}:0"],
     }
 
 

@@ -16,7 +16,9 @@ from apps.orders.config import Settings
 from apps.orders.handlers import OWN, EventHandlers
 from apps.orders.models import Order, Pair
 from apps.orders.service import Orders
+from shared.bus import Tell, tell_nobody
 from shared.events import (
+    AvailabilityChanged,
     Event,
     ExpirationComplete,
     ExpirationData,
@@ -114,6 +116,7 @@ class World:
     block_size: int = 100
     clock: Clock = field(default_factory=Clock)
     delivered: set[str] = field(default_factory=set[str])
+    published: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     limits: bool = False
 
     def __post_init__(self) -> None:
@@ -152,7 +155,11 @@ class World:
 
     @property
     def handlers(self) -> EventHandlers:
-        return EventHandlers(self.service)
+        return self.handlers_of(self.service)
+
+    def handlers_of(self, process: Orders, tell: Tell = tell_nobody) -> EventHandlers:
+        """What one process does with events; what it publishes itself is kept here."""
+        return EventHandlers(process, self.published.extend, tell)
 
     def alarm(self, order: Order) -> None:
         self.handlers.on_expiration_complete(
@@ -214,13 +221,13 @@ class World:
         )
 
     def events(self, *kinds: type[Event]) -> list[Event]:
-        """What waits in the outboxes, oldest first within each aggregate."""
-        found = [
-            event
+        """What waits in the outboxes or was published, oldest first within each aggregate."""
+        orders, told = (
+            [_event(entry) for document in self.store[name].find() for entry in document["outbox"]]
             for name in ("orders", "availability")
-            for document in self.store[name].find()
-            for event in map(_event, document["outbox"])
-        ]
+        )
+        told += map(_event, self.published)
+        found = [*orders, *sorted(told, key=lambda event: event.order)]
         return [event for event in found if not kinds or type(event) in kinds]
 
     def said_of(self, order: Order) -> list[str]:
@@ -277,6 +284,9 @@ class World:
         told = self.store["availability"].find_one({"_id": ticket["_id"]})
         assert told is not None
         assert (told["capacity"], told["available"]) == (capacity, free), told
+        said = {event.aggregate: event.order for event in self.events(AvailabilityChanged)}
+        newest = said[f"availability:{ticket['_id']}"]
+        assert newest == (told["epoch"], told["version"]), "stored, but not told"
 
 
 def _event(entry: dict[str, Any]) -> Event:
