@@ -9,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import uvloop
+
 from bench.figures import Sample, added, sample
 
 
@@ -72,7 +74,7 @@ def measure(port: int, requests: Sequence[bytes], connections: int, seconds: flo
 def _process(
     port: int, requests: list[bytes], connections: int, seconds: float
 ) -> tuple[list[float], dict[str, int]]:
-    return asyncio.run(_send_all(port, requests, connections, seconds))
+    return uvloop.run(_send_all(port, requests, connections, seconds))
 
 
 async def _send_all(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import uvloop
+
 from bench import floors, usage
 from bench.client import Connection
 from bench.figures import Result, Round, Sample, sample
@@ -96,12 +98,12 @@ class Purchases:
 
     def run(self, ground: Ground) -> Result:
         tickets, people = different_tickets(ground), ground.people[:AT_ONCE]
-        asyncio.run(Rush(ground.stack.port, tickets).run(people, 1.0))  # opens connections
+        uvloop.run(Rush(ground.stack.port, tickets).run(people, 1.0))  # opens connections
         ground.rest()
         at_floor = bare_writes(ground, floors.PURCHASE)(ground.effort.seconds)
         before = usage.now(ground.pids, ground.stores)
         rush = Rush(ground.stack.port, tickets)
-        load = asyncio.run(rush.run(people, ground.effort.sustained))
+        load = uvloop.run(rush.run(people, ground.effort.sustained))
         spent = usage.now(ground.pids, ground.stores).since(before)
         notes = {"seconds_until_at_rest": round(ground.rest(), 1), "buyers_at_once": AT_ONCE}
         cost = usage.cost(ground.pids, [spent])

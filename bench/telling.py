@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import uvloop
+
 from bench import usage
 from bench.client import Connection
 from bench.figures import Result, Round, Sample, sample
@@ -36,7 +38,7 @@ class Telling:
         seconds = ground.effort.seconds * 2
         arrivals = _Arrivals(ground.stores["payments"]["payments"])
         with arrivals.watched():
-            statuses = asyncio.run(_order(load.port, load.requests, seconds, arrivals))
+            statuses = uvloop.run(_order(load.port, load.requests, seconds, arrivals))
         spent = usage.now(ground.pids, ground.stores).since(before)
         committed = ground.audit.history.bus.run(_commits(ground, since))
         told = _sample(committed, arrivals.seen, seconds, statuses)

@@ -67,7 +67,7 @@ def _streaming() -> list[str]:
     """Thousands of requests that last: on one event loop, each with a file that stays open."""
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
-    options = ["--interface", "asgi", "--loop", "asyncio"]
+    options = ["--interface", "asgi", "--loop", "uvloop"]
     # The gateway speaks HTTP/2 here, as a connection for each open page costs it twice the memory.
     options += ["--http", "auto"]
     # Beyond what MOST_STREAMS can be, so that one page too many gets an answer and does not wait.

@@ -152,8 +152,8 @@ def _mongod(program: str, port: int, folder: Path) -> tuple[str, ...]:
 
 def _secantus(program: str, port: int, folder: Path) -> tuple[str, ...]:
     place = ("--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder))
-    # Without --sync-on-commit a kill loses writes that were acknowledged. --standalone saves a tenth
-    # of each write: it keeps no log for replicas, of which it has none.
+    # Without --sync-on-commit a kill loses writes that were acknowledged. With --standalone there
+    # is no log for replicas to be kept, which takes a tenth of each write.
     return (program, *place, "--sync-on-commit", "--standalone", "--cache-size", "128M")
 
 
