@@ -4,6 +4,7 @@ They may be late or lost: the orders service sweeps what is overdue. What is her
 prompt, not certain.
 """
 
+import secrets
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -44,7 +45,7 @@ class Alarms:
     def when_one_rings(self, announce: Callable[[str], None]) -> None:
         """Say what an alarm does; each process that sets or rings them says it once."""
 
-        def ring(order_id: str) -> None:
+        def ring(order_id: str, _number: str = "") -> None:
             announce(order_id)
 
         decorate = self.huey.task(name="ring", retries=RETRIES, retry_delay=RETRY_DELAY)
@@ -56,7 +57,11 @@ class Alarms:
             marked = self._for_each(alarms, lambda ask, order_id: ask.exists(_mark(order_id)))
             fresh = {key: at for key, at in alarms.items() if not marked[key]}
             for order_id, at in fresh.items():
-                self._task.schedule(args=(order_id,), eta=at, id=order_id)
+                # To where it waits, not into the queue, from which a consumer would put it there:
+                # that costs as much again. With a number of its own, as the same alarm once more
+                # would be taken for the one before it, which may have been turned off.
+                number = secrets.token_hex(4)
+                self.huey.add_schedule(self._task.s(order_id, number, eta=at, id=order_id))
             # Noted only now: a crash before it makes them ring twice, which is harmless.
             self._for_each(fresh, lambda ask, order_id: _note(ask, order_id, fresh[order_id]))
 
@@ -85,7 +90,7 @@ class Alarms:
     def pending(self) -> int:
         """How many alarms wait for their time."""
         with _translated():
-            # New ones wait in the queue until the consumer puts them in their place.
+            # Those whose time has come are in the queue until somebody rings them.
             return int(self.huey.scheduled_count()) + int(self.huey.pending_count())
 
     def remembers(self) -> bool:
