@@ -22,7 +22,7 @@ from bench.load import Load, request
 from dev.stack.ports import free_port
 from shared.mongo import Document, Documents
 
-THREADS = 16  # of a web process; a floor writes from as many
+THREADS = 32  # of a web process; a floor writes from as many
 Measure = Callable[[float], Sample]
 READS = "a bare Flask route on the same server with the same options, as many bytes"
 START_SECONDS = 10.0

@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     hold_seconds: int = Field(900, ge=1, le=86_400, description="how long a reservation holds")
     rate_limits: bool = Field(True, description="0 turns rate limits off (embedded only)")
     verify_email: bool = Field(True, description="0 skips e-mail checks (embedded only)")
-    threads: int = Field(16, ge=1, le=256, description="blocking threads of the web server")
+    threads: int = Field(32, ge=1, le=256, description="blocking threads of the web server")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="lowest level that is logged"
     )

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 PATIENCE = 2.0  # seconds that a request waits at the most
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.32  # seconds between two looks: each twice the one before
-WAITING = 8  # things that requests of one process wait for at a time: half of its threads
+WAITING = 16  # things that requests of one process wait for at a time: half of its threads
 
 _lock = threading.Lock()
 _awaited: Counter[str] = Counter()

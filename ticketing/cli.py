@@ -59,7 +59,7 @@ def _web(arguments: argparse.Namespace) -> int:
 
 def _ordinary() -> list[str]:
     """Requests that each occupy a thread, and queue up when there is none."""
-    threads = os.environ.get("THREADS", "16")
+    threads = os.environ.get("THREADS", "32")
     return ["--interface", "wsgi", "--blocking-threads", threads, "--backpressure", "512"]
 
 
