@@ -24,8 +24,8 @@ from bench.scenarios import (
 )
 from dev.stack.ports import free_port
 
-WARM_SECONDS = 1.0
-SECONDS = 2.0
+WARM_SECONDS = 0.5
+SECONDS = 1.5
 CONNECTIONS = 4  # few, as what they still ask for at the end is in the way of the next
 SPARE = 10_000  # units that are left to order, beyond what is ordered already
 
