@@ -27,6 +27,7 @@ log = logs.get(__name__)
 DEAD_STREAM = "DEAD"
 PUBLISH_TIMEOUT = 2.0  # seconds; publishes in flight while the server dies never resolve
 PULL_TIMEOUT = 5.0  # seconds; a pull that a restarting server forgot is asked again after this
+CANCEL_AGAIN = 0.1  # seconds
 DAY = 86_400
 
 TROUBLE = (nats.errors.Error, nats.js.errors.Error, OSError, asyncio.TimeoutError)
@@ -66,16 +67,23 @@ class Connection:
         self._thread.join(timeout)
 
     async def _leave(self) -> None:
-        running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, *self._in_hand, return_exceptions=True)
         try:
+            await self._stop_running()
+            await asyncio.gather(*self._in_hand, return_exceptions=True)
             # Not `drain`: it waits for messages to be counted off, which a pull does not do.
             if self._client.is_connected:
                 await self._client.flush(1)
         finally:
             await self._client.close()
+
+    async def _stop_running(self) -> None:
+        """Cancel again what goes on: Python 3.11's `wait_for`, in which nats-py waits, forgets a
+        cancellation that comes together with what it waits for.
+        """
+        while running := list(self._running):
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=CANCEL_AGAIN)
 
     def _serve(self) -> None:
         """Run the loop until the bus is closed; what still runs on it then is cancelled."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 
 from shared import bus as bus_module
 from shared.bus import (
@@ -477,3 +478,38 @@ def test_closing_twice_or_without_nats_ends_in_time(nats_server: NatsServer, mak
     begun = datetime.now(UTC)
     bus.close()
     assert datetime.now(UTC) - begun < timedelta(seconds=3)
+
+
+def test_closing_asks_again_who_has_not_heard_it(bus: Bus):
+    heard = threading.Event()
+
+    async def hard_of_hearing() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        heard.set()
+        await asyncio.sleep(60)
+
+    bus.spawn(hard_of_hearing())
+    wait_until(lambda: bool(bus._running), "the work to begin")  # pyright: ignore[reportPrivateUsage]
+    with structlog.testing.capture_logs() as logs:
+        bus.close(10)
+    assert heard.is_set()
+    assert not logs
+
+
+def test_closing_hangs_up_even_on_what_takes_too_long(bus: Bus):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(_: Message) -> Outcome:
+        begun.set()
+        assert go_on.wait(10)
+        return Ack()
+
+    bus.consume(consumer(Inbox(slow)))
+    publish(bus, "in hand")
+    assert begun.wait(10)
+    with structlog.testing.capture_logs() as logs:
+        bus.close(0.2)
+    go_on.set()
+    assert [line["event"] for line in logs] == ["left with events in hand; they come again"]
+    wait_until(lambda: bus._client.is_closed, "the connection to end")  # pyright: ignore[reportPrivateUsage]
