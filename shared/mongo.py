@@ -86,6 +86,15 @@ def insert_new(collection: Documents, documents: list[Document]) -> set[str]:
     return set()
 
 
+def at_rev(key: str, rev: int) -> Document:
+    """The document as it was read: a condition that holds until somebody writes it.
+
+    `$all` of one number is that number. For two plain values the embedded server tries each index
+    before it looks the id up, which takes a fifth of what it costs to change an order.
+    """
+    return {"_id": key, "rev": {"$all": [rev]}}
+
+
 def is_temporary(error: BaseException) -> bool:
     """Whether the same operation may succeed later without anybody changing anything."""
     if isinstance(error, OperationFailure) and error.code in _TEMPORARY_CODES:

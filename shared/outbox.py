@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from shared import logs
 from shared.errors import Conflict
 from shared.events import Data, Event
-from shared.mongo import Document, Documents, changed, find_all, insert_new
+from shared.mongo import Document, Documents, at_rev, changed, find_all, insert_new
 from shared.relay import Relay
 
 
@@ -141,7 +141,7 @@ class Aggregates(Generic[A]):
             entries = [self._entry(after, event, document["epoch"], version)]
             if hand_over is None:
                 update["$push"] = {"outbox": entries[0]}
-        guard = {"_id": document["_id"], "rev": document["rev"]}
+        guard = at_rev(document["_id"], document["rev"])
         if not self.collection.update_one(guard, update).modified_count:
             return False
         if hand_over is None:

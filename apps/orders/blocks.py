@@ -15,7 +15,7 @@ from pymongo.errors import DuplicateKeyError
 from apps.orders.onsale import Ticket
 from apps.orders.units import Block, Move, Units, block_ids, blocks_needed, moves, ticket_of
 from shared.events import TicketCreated, TicketUpdated
-from shared.mongo import TOGETHER, Document, Store, find_all, insert_new
+from shared.mongo import TOGETHER, Document, Store, at_rev, find_all, insert_new
 
 ROUNDS = 20  # races lost for one block before others are tried
 _REMEMBERED = 20_000  # blocks whose free units a process remembers
@@ -179,7 +179,7 @@ class Blocks:
         change = {"$set": {"look_at": ended.following}}
         nothing = {"$unset": {"look_at": ""}}
         self._blocks.update_one(
-            {"_id": ended.block, "rev": ended.rev}, change if ended.following else nothing
+            at_rev(ended.block, ended.rev), change if ended.following else nothing
         )
 
     # --- capacity ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from apps.orders.store import Orders as Store
 from apps.orders.units import block_id, ticket_of
 from shared.bus import Tell
 from shared.errors import Conflict
-from shared.mongo import Document, Documents, find_all
+from shared.mongo import Document, Documents, at_rev, find_all
 from shared.mongo import Store as Database
 from shared.worker import for_each
 
@@ -140,7 +140,7 @@ def _write(collection: Documents, key: str, rev: int | None, state: Document) ->
             return False
         return True
     change = {"$set": state, "$inc": {"rev": 1}}
-    return bool(collection.update_one({"_id": key, "rev": rev}, change).modified_count)
+    return bool(collection.update_one(at_rev(key, rev), change).modified_count)
 
 
 def _sum(shelves: dict[int, Count]) -> Document:

@@ -11,7 +11,7 @@ from apps.orders.models import Order
 from apps.orders.onsale import Ticket
 from apps.orders.units import Availability
 from shared.events import AvailabilityData, TicketCreated, TicketUpdated
-from shared.mongo import TOGETHER, Document, Store, find_all, insert_new
+from shared.mongo import TOGETHER, Document, Store, at_rev, find_all, insert_new
 from shared.outbox import Aggregates
 from shared.relay import Relay
 
@@ -178,18 +178,16 @@ class Tickets:
                 rebuild = False
 
     def _replace(self, ticket_id: str, rev: int, state: dict[str, Any]) -> bool:
-        guard = {"_id": ticket_id, "rev": rev}
         change: Document = {"$set": state, "$inc": {"rev": 1}}
-        return bool(self._tickets.update_one(guard, change).modified_count)
+        return bool(self._tickets.update_one(at_rev(ticket_id, rev), change).modified_count)
 
     def begin_allotting(self, ticket: Ticket, blocks: int) -> int | None:
         """The fence of a new run, higher than any before; None when another one was first.
 
         Later runs claim at least as many blocks, so that this one can't make any behind their back.
         """
-        guard = {"_id": ticket.id, "rev": ticket.rev}
         change = {"$inc": {"rev": 1}, "$set": {"reach": blocks}}
-        begun = self._tickets.update_one(guard, change).modified_count
+        begun = self._tickets.update_one(at_rev(ticket.id, ticket.rev), change).modified_count
         return ticket.rev + 1 if begun else None
 
     def end_allotting(self, ticket_id: str, fence: int, blocks: int, *, complete: bool) -> None:
@@ -197,7 +195,7 @@ class Tickets:
         change: Document = {"$set": {"blocks": blocks}}
         if complete:
             change["$unset"] = {"unallotted": ""}
-        self._tickets.update_one({"_id": ticket_id, "rev": fence}, change)
+        self._tickets.update_one(at_rev(ticket_id, fence), change)
 
     def begin_new(
         self, events: Iterable[TicketEvent], reach: dict[str, int], fence: int
