@@ -46,7 +46,7 @@ class Effort:
 
 
 QUICK = Effort(1, 1, sustained=4, rest=3, many=5_000, tickets=(500, 2_000), orders=(100, 1_000))
-FULL = Effort(3, 3, sustained=60, rest=30, many=100_000,
+FULL = Effort(2.5, 3, sustained=60, rest=30, many=100_000,
               tickets=(25_000, 50_000, 100_000),
               orders=(100, 1_000, 10_000, 90_000))  # fmt: skip
 
