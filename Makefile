@@ -42,7 +42,7 @@ lint: $(INSTALLED) ## lint, formatting, types and import rules
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED) ## measure everything and renew docs/performance.md, some 16 minutes: make bench DATABASE=/path/mongod
+bench: $(INSTALLED) ## measure everything and renew docs/performance.md, a quarter of an hour: make bench DATABASE=/path/mongod
 	@exec $(BIN)/python -m bench --publish --database "$(DATABASE)"
 
 bench-quick: $(INSTALLED) ## measure a little of everything, two minutes
