@@ -32,10 +32,13 @@ IMPORTED = (
     *("stripe._payment_intent_service", "stripe._refund_service", "stripe._webhook"),
     *("http.server", "multiprocessing.connection", "sqlite3", "wsgiref.simple_server"),
     *("fpdf", "pyotp", "segno", "smtplib", "starlette.applications", "stripe._payment_intent"),
+    "uvloop",
 )
 # Compiled doubles of modules that are there in Python too, and half of that package; a page of PDF
 # needs none of them.
 OPTIONAL = "fontTools"
+# What compiled modules were made from, and what only type checkers read.
+SOURCES = ("*.c", "*.h", "*.pxd", "*.pyi", "*.pyx")
 LIST = """import sys, {}
 files = {{getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}}
 print(*sorted(file for file in files if file.endswith(".py")))"""
@@ -79,8 +82,13 @@ def _unused(folder: str, names: list[str]) -> set[str]:
     if folder.endswith(TYPES):
         return {name for name in names if not any(fnmatch(name, kept) for kept in KEPT_TYPES)}
     if OPTIONAL in Path(folder).parts:
-        return {name for name in names if name.endswith(".so") or name == "__pycache__"}
-    return {"__pycache__", "RECORD"} & set(names)
+        compiled = {name for name in names if name.endswith(".so") or name == "__pycache__"}
+        return compiled | _sources(names)
+    return {"__pycache__", "RECORD"} & set(names) | _sources(names)
+
+
+def _sources(names: list[str]) -> set[str]:
+    return {name for name in names if any(fnmatch(name, source) for source in SOURCES)}
 
 
 def _libraries(root: Path) -> list[Path]:
