@@ -176,11 +176,9 @@ class Blocks:
         """Come back when the next entry ends; soon, where the block was changed meanwhile."""
         if ended.following == ended.noted:
             return
-        change = {"$set": {"look_at": ended.following}}
-        nothing = {"$unset": {"look_at": ""}}
-        self._blocks.update_one(
-            at_rev(ended.block, ended.rev), change if ended.following else nothing
-        )
+        noted: Document = {"look_at": ended.following}
+        change: Document = {"$set": noted} if ended.following else {"$unset": {"look_at": ""}}
+        self._blocks.update_one(at_rev(ended.block, ended.rev), change)
 
     # --- capacity ---------------------------------------------------------------------------------
 
